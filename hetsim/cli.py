@@ -1,0 +1,167 @@
+"""The command line: each verb is a few lines over the public function of the same name."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import click
+import typer
+from typer.core import TyperGroup
+
+from hetsim.core.errors import HetsimError, Interrupted, SpecError
+
+if TYPE_CHECKING:
+    from hetsim.study.explain import Sheet
+
+
+class _Verbs(TyperGroup):
+    """The verbs; turns what hetsim raises on purpose into a message and an exit status."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Interrupted as error:
+            status, message = 130, error
+        except SpecError as error:
+            status, message = 2, error
+        except HetsimError as error:
+            status, message = 1, error
+        typer.echo(f"hetsim: {message}", err=True)
+        raise typer.Exit(status)
+
+
+app = typer.Typer(
+    name="hetsim",
+    cls=_Verbs,
+    help="How long does it take, how many joules, who drops out, and how good does it get?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+_Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+_Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the topology; repeatable."),
+]
+_Seed = Annotated[int | None, typer.Option(min=0, help="Replaces the topology's seed.")]
+_Data = Annotated[
+    Path | None, typer.Option("--data", metavar="DIR", help="Folder with the data sets.")
+]
+
+
+@app.command(epilog="Example: hetsim run topologies/iot_mix.yaml --set method.lr=0.05 --seed 1")
+def run(
+    topology: Annotated[str | None, typer.Argument(help="Topology file, or a name.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Run folder.")] = None,
+    seed: _Seed = None,
+    set_: _Set = None,
+    data: _Data = None,
+    executor: Annotated[str, typer.Option(help="Who computes: inline or pool.")] = "inline",
+    cost_only: Annotated[
+        bool, typer.Option("--cost-only", help="Train nothing: time and joules only.")
+    ] = False,
+    store: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Shared store of results.")
+    ] = None,
+    no_store: Annotated[bool, typer.Option("--no-store", help="Keep no results.")] = False,
+    resume: Annotated[
+        Path | None, typer.Option(metavar="RUN_DIR", help="Go on with this run.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace what is in the folder.")] = False,
+    no_report: Annotated[bool, typer.Option("--no-report", help="Write no report.html.")] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print the run folder only.")
+    ] = False,
+    as_json: _Json = False,
+) -> None:
+    """Simulate a topology and write its run folder."""
+    from hetsim import screen
+    from hetsim.study import simulate as study
+
+    if topology is None and resume is None:
+        raise SpecError("no topology", where="run", remedy="Example: hetsim run iot_mix")
+    if resume is not None and (set_ or seed is not None or cost_only):
+        raise SpecError(
+            "--set, --seed and --cost-only cannot change a run that has begun", where="--resume"
+        )
+    overrides = [*(set_ or []), *(["cost_only=true"] if cost_only else [])]
+    with screen.progress(live=not (quiet or as_json)) as progress:
+        settings = study.Settings(
+            data=data, executor=executor, store=store, no_store=no_store,
+            report=not no_report, progress=progress,
+        )  # fmt: skip
+        if resume is not None:
+            result = study.resume(resume, topology=topology, settings=settings)
+        else:
+            assert topology is not None
+            result = study.run(
+                topology, out=out, seed=seed, overrides=overrides, force=force, settings=settings
+            )
+    if as_json:
+        _print_json(result.summary | {"folder": str(result.folder)})
+    elif quiet:
+        print(result.folder)
+    else:
+        screen.closing(result)
+
+
+@app.command(epilog="Example: hetsim check topologies/iot_mix.yaml")
+def check(
+    topology: Annotated[str, typer.Argument(help="Topology file, or a name.")],
+    seed: _Seed = None,
+    set_: _Set = None,
+    data: _Data = None,
+    as_json: _Json = False,
+) -> None:
+    """Validate a topology and say what would be simulated; runs nothing."""
+    from hetsim import screen
+    from hetsim.study.explain import explain_topology
+
+    sheet = explain_topology(topology, overrides=set_ or (), seed=seed, data=data)
+    _show(sheet, as_json)
+    if not as_json:
+        screen.good(f"{topology} is valid.")
+
+
+@app.command(
+    epilog="Example: hetsim explain device raspberry_pi_4b   |   hetsim explain run runs/iot_mix-…"
+)
+def explain(
+    kind: Annotated[str, typer.Argument(help="device, method, network, policy, topology or run.")],
+    name: Annotated[str | None, typer.Argument(help="Without it: the list.")] = None,
+    as_json: _Json = False,
+) -> None:
+    """Say what a thing is, in words and numbers, with the sources of its numbers."""
+    from hetsim.study.explain import explain as sheet_of
+
+    _show(sheet_of(kind, name), as_json)
+
+
+@app.command(epilog="Example: hetsim schema > topology.schema.json")
+def schema() -> None:
+    """Print the JSON Schema of the topology file, for editors."""
+    from hetsim.spec.schema import json_schema
+
+    _print_json(json_schema())
+
+
+def _show(sheet: Sheet, as_json: bool) -> None:
+    from hetsim import screen
+
+    if as_json:
+        _print_json(sheet.as_json())
+    else:
+        screen.show(sheet)
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; exits with 0 done, 1 failed, 2 wrong input or 130 interrupted."""
+    app(arguments)

@@ -1,0 +1,99 @@
+"""All a report ever sees of a run: columns of plain values, no wall-clock and no host.
+
+Spans are finished segments of work; counters are steps of a physical quantity; rounds and devices
+are the tables of the run folder. Column names carry their unit, because a file has no docstring.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from hetsim.core.quantities import Bytes, Joules, Seconds
+
+BASE_KINDS = ("idle", "sleep", "off", "radio_idle")
+"""Kinds of energy a node draws for being there; every other kind is work above that."""
+ROLES = ("device", "gateway", "server", "link")
+
+
+class Span(NamedTuple):
+    """One finished segment: who did what from when to when, at what cost.
+
+    `energy` is what the segment drew above the base power of all nodes it touched. `outcome` is
+    "done" or the cause that cut it short; `progress` the share that was done.
+    """
+
+    t0: Seconds
+    t1: Seconds
+    actor: str
+    kind: str
+    energy: Joules
+    size: Bytes
+    key: str
+    serial: int
+    peer: str = ""
+    round: int = -1
+    outcome: str = "done"
+    progress: float = 1.0
+
+
+class Counter(NamedTuple):
+    """A quantity that keeps `value` from `t` on.
+
+    Tracks are named with their unit: "power_w", "frequency_hz.cpu", "charge_j".
+    """
+
+    t: Seconds
+    actor: str
+    track: str
+    value: float
+
+
+class Note(NamedTuple):
+    """Something a reader must know: an exclusion, a death, a refusal. `t` is simulated time."""
+
+    t: Seconds
+    actor: str
+    cause: str
+    text: str
+
+
+@dataclass(slots=True)
+class Trace:
+    """A finished run.
+
+    Attributes:
+        spans: in order of their end.
+        counters: in order of time.
+        notes: in order of time.
+        rounds: rows of `rounds.parquet` (keys as in the file).
+        devices: rows of `devices.parquet` (keys as in the file).
+        summary: content of `summary.json`.
+        spec: the resolved spec, plain JSON values.
+        provenance: content of `provenance.json`.
+    """
+
+    spans: list[Span] = field(default_factory=list[Span])
+    counters: list[Counter] = field(default_factory=list[Counter])
+    notes: list[Note] = field(default_factory=list[Note])
+    rounds: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    devices: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    summary: dict[str, Any] = field(default_factory=dict[str, Any])
+    spec: dict[str, Any] = field(default_factory=dict[str, Any])
+    provenance: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    def count(self, t: Seconds, actor: str, track: str, value: float) -> None:
+        """Record that a quantity keeps `value` from `t` on."""
+        self.counters.append(Counter(t, actor, track, value))
+
+    def hash(self) -> str:
+        """SHA-256 of the spans: times in integer nanoseconds, joules in integer microjoules."""
+        digest = hashlib.sha256()
+        for s in sorted(self.spans, key=lambda s: (s.t0, s.actor, s.serial)):
+            row = (
+                round(s.t0 * 1e9), round(s.t1 * 1e9), s.actor, s.kind, round(s.energy * 1e6),
+                round(s.size), s.key, s.peer, int(s.round), s.outcome,
+            )  # fmt: skip
+            digest.update(repr(row).encode())
+        return digest.hexdigest()

@@ -1,0 +1,131 @@
+"""What a finished run adds up to: one row a node, and the summary.
+
+Every joule in the rows was charged by a node as it happened; nothing is estimated here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hetsim.core.errors import CAUSES
+from hetsim.core.quantities import WATT_HOUR, Joules, Seconds
+from hetsim.core.trace import BASE_KINDS, ROLES, Trace
+from hetsim.federation.client import Client
+from hetsim.federation.run import Run
+from hetsim.sim.node import Node
+
+
+def settle_up(
+    run: Run,
+    end: Seconds,
+    scores: Mapping[int, Mapping[str, float] | None],
+    targets: Sequence[float],
+    heads: Mapping[str, Any],
+) -> None:
+    """Fill the trace's rounds, devices and summary.
+
+    Args:
+        run: the finished run, its nodes settled at `end`.
+        end: simulated seconds of the whole run.
+        scores: {"accuracy": ..., "loss": ...} of the evaluated rounds; empty if none was computed.
+        targets: accuracies whose first crossing is reported.
+        heads: name, method, seed, spec_hash and model_hash of the run.
+    """
+    trace = run.kernel.trace
+    for row in run.rows:
+        score = scores.get(row["round"])
+        if score:
+            row["accuracy"], row["loss"] = score["accuracy"], score["loss"]
+    trace.rounds = run.rows
+    trace.devices = _rows(run, end)
+    trace.summary = _summary(run, trace, end, targets, heads)
+
+
+def _rows(run: Run, end: Seconds) -> list[dict[str, Any]]:
+    clients = {client.id: client for client in run.clients}
+    up: dict[str, float] = {}
+    down: dict[str, float] = {}
+    for span in run.kernel.trace.spans:
+        for kind, moved in (("upload", up), ("download", down)):
+            if span.kind == kind:
+                for node in (span.actor, span.peer):
+                    moved[node] = moved.get(node, 0.0) + span.size
+    order = {role: place for place, role in enumerate(ROLES)}
+    nodes = sorted(run.kernel.nodes.values(), key=lambda node: order[node.role])
+    return [
+        _row(node, clients.get(node.name), up.get(node.name, 0.0), down.get(node.name, 0.0))
+        for node in nodes
+    ]
+
+
+def _row(node: Node, client: Client | None, up: float, down: float) -> dict[str, Any]:
+    energy = node.energy
+    battery = node.battery
+    return {
+        "device": node.name,
+        "role": node.role,
+        "profile": node.profile_name,
+        "power_scope": node.power_scope,
+        "excluded": client.excluded if client else "",
+        "rounds_done": client.rounds_done if client else 0,
+        **{f"dropped_{cause}": client.dropped[cause] if client else 0 for cause in CAUSES},
+        "energy_j": node.total,
+        "active_j": node.active,
+        "participant_j": client.participated if client else node.total,
+        "compute_j": energy.get("compute", 0.0),
+        "memory_j": energy.get("memory", 0.0),
+        "radio_j": energy.get("radio", 0.0),
+        "idle_j": sum(energy.get(kind, 0.0) for kind in BASE_KINDS),
+        "busy_s": node.busy,
+        "battery_end_wh": battery.charge / WATT_HOUR if battery else None,
+        "temperature_max_c": None,
+        "peak_memory_b": node.memory.peak,
+        "bytes_up": up,
+        "bytes_down": down,
+    }
+
+
+def _summary(
+    run: Run, trace: Trace, end: Seconds, targets: Sequence[float], heads: Mapping[str, Any]
+) -> dict[str, Any]:
+    kinds: dict[str, Joules] = {"compute": 0.0, "memory": 0.0, "radio": 0.0, "idle": 0.0}
+    roles: dict[str, Joules] = dict.fromkeys(ROLES, 0.0)
+    for node in run.kernel.nodes.values():
+        for kind, joules in node.energy.items():
+            kinds[kind] = kinds.get(kind, 0.0) + joules
+        roles[node.role] += node.total
+    reached = {target: _first(trace.rounds, target) for target in targets}
+    scored = [row for row in trace.rounds if row["accuracy"] is not None]
+    return {
+        **heads,
+        "rounds": len(trace.rounds),
+        "simulated_s": end,
+        "energy_j": {"total": sum(kinds.values()), **kinds},
+        "energy_by_role_j": roles,
+        "active_j": sum(row["active_j"] for row in trace.devices),
+        "participant_j": sum(row["participant_j"] for row in trace.devices),
+        "bytes_up": sum(row["bytes_up"] for row in trace.rounds),
+        "bytes_down": sum(row["bytes_down"] for row in trace.rounds),
+        "accuracy": scored[-1]["accuracy"] if scored else None,
+        "best_accuracy": max((row["accuracy"] for row in scored), default=None),
+        "loss": scored[-1]["loss"] if scored else None,
+        "time_to": {str(target): row and row[0] for target, row in reached.items()},
+        "energy_to": {str(target): row and row[1] for target, row in reached.items()},
+        "dropouts": {
+            cause: sum(client.dropped[cause] for client in run.clients) for cause in CAUSES
+        },
+        "devices": len(run.clients),
+        "device_rounds": sum(client.rounds_done for client in run.clients),
+        "trace_hash": trace.hash(),
+    }
+
+
+def _first(rounds: Sequence[Mapping[str, Any]], target: float) -> tuple[Seconds, Joules] | None:
+    """Simulated time and joules at the end of the first round that reached `target`."""
+    spent = 0.0
+    for row in rounds:
+        spent += row["energy_j"]
+        if row["accuracy"] is not None and row["accuracy"] >= target:
+            return row["t1_s"], spent
+    return None

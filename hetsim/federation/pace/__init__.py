@@ -1,0 +1,1 @@
+"""Paces, one a file: when the server waits and when it goes on."""

@@ -1,0 +1,1 @@
+"""Selection policies, one a file: who takes part in a round."""

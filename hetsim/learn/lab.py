@@ -1,0 +1,255 @@
+"""Settles Refs: decides what is computed, when, and how long its value lives.
+
+A Ref that is wanted (its use is certain) is planned with everything it needs; tasks run in dataflow
+order, oldest wish first. Nothing recurses, so a chain of thousands of rounds is like any other.
+
+Memory. A wanted Ref hands its inputs over to the Lab, and a value lives as long as somebody holds a
+Ref of its key. A mean takes its inputs one by one, in order, and lets go of each, so a round's
+updates are never all in memory unless a script holds on to them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Sequence
+from typing import Any
+from weakref import WeakKeyDictionary, WeakValueDictionary
+
+from hetsim.core.errors import NeedsLearning
+from hetsim.core.ref import Ref
+from hetsim.learn.executors.base import Executor
+from hetsim.learn.ops import OPERATIONS, Fold, compute
+from hetsim.learn.resident import Resident
+from hetsim.learn.store import Store
+
+_AHEAD = 4
+"""Wishes that may be unfulfilled when `want` returns, for each task the executor takes at a time."""
+
+
+class Lab:
+    """Computes what is wanted, each key once.
+
+    Attributes:
+        executed: values computed, by operation.
+        from_store: values read instead, by operation.
+    """
+
+    def __init__(self, executor: Executor, store: Store, resident: Resident) -> None:
+        self.executed: Counter[str] = Counter()
+        self.from_store: Counter[str] = Counter()
+        self._executor, self._store, self._resident = executor, store, resident
+        self._boxes: WeakValueDictionary[str, _Box] = WeakValueDictionary()
+        self._held: WeakKeyDictionary[Ref[Any], _Box] = WeakKeyDictionary()
+        self._ready: deque[_Job] = deque()
+        self._running: dict[str, _Job] = {}
+        self._wishes: deque[_Box] = deque()
+        executor.start(resident)
+
+    def want(self, ref: Ref[Any], *, keep: bool = False) -> None:
+        """Say that a value's use is certain; it is computed now or later.
+
+        Args:
+            ref: the value; its inputs are handed over and `ref.inputs` is empty from now on.
+            keep: store it even if its operation's values are not stored by default.
+        """
+        self._wishes.append(self._plan(ref, keep))
+        self._dispatch()
+        self._advance(_AHEAD * self._executor.width)
+
+    def settle(self, refs: Sequence[Ref[Any]]) -> list[Any]:
+        """The values of `refs`, computed now if need be, and stored: somebody observes them."""
+        boxes = [self._plan(ref, keep=True) for ref in refs]
+        self._wishes.extend(boxes)
+        self._advance(0)
+        return [box.value for box in boxes]
+
+    def drain(self) -> None:
+        """Compute everything that is wanted."""
+        self._advance(0)
+
+    def close(self) -> None:
+        """Give up what is not computed yet and release the executor."""
+        self._ready.clear()
+        self._running.clear()
+        self._wishes.clear()
+        self._executor.close()
+
+    def counts(self, made: int) -> dict[str, int]:
+        """How much work the graph was, if the run named `made` different values in all."""
+        executed, read = self.executed.total(), self.from_store.total()
+        return {
+            "executed": executed,
+            "from_store": read,
+            "never_needed": max(0, made - executed - read),
+        }
+
+    def _plan(self, wish: Ref[Any], keep: bool) -> _Box:
+        """Make a job of every value that the wish needs and that nobody has planned yet."""
+        jobs: list[_Job] = []
+        stack = [(wish, keep)]
+        while stack:
+            ref, keep = stack.pop()
+            box = self._held.get(ref) or self._boxes.get(ref.key)
+            if box is None:
+                box = self._boxes[ref.key] = _Box()
+                if not self._look_up(ref, box, keep):
+                    jobs.append(_Job(ref, box))
+                    stack += [(needed, False) for needed in reversed(ref.inputs)]
+            self._held[ref] = box
+            object.__setattr__(ref, "inputs", ())
+            if keep and not box.kept:
+                box.kept = True
+                if box.full:
+                    self._store.put(ref.key, box.value)
+        for job in jobs:
+            self._link(job)
+        return self._held[wish]
+
+    def _look_up(self, ref: Ref[Any], box: _Box, keep: bool) -> bool:
+        """Fill the box without a job, if the value is at hand."""
+        operation = OPERATIONS[ref.op]
+        if operation.light and not ref.inputs:
+            box.fill(compute(ref, (), self._resident))
+            return True
+        if not (keep or operation.kept):
+            return False
+        box.kept = True
+        value = self._store.get(ref.key)
+        if value is None:
+            return False
+        self.from_store[ref.op] += 1
+        box.fill(value)
+        return True
+
+    def _link(self, job: _Job) -> None:
+        """Let the job wait for its inputs: a fold for its next one, any other for all."""
+        if job.fold is not None:
+            self._feed(job)
+            return
+        for needed in job.inputs:
+            box = self._held[needed]
+            if not box.full:
+                job.missing += 1
+                box.waiting.append(job)
+        if not job.missing:
+            self._ready.append(job)
+
+    def _feed(self, job: _Job) -> None:
+        """Give a fold every next input that is there, and let go of it."""
+        assert job.fold is not None
+        while job.inputs:
+            box = self._held[job.inputs[0]]
+            if not box.full:
+                box.waiting.append(job)
+                return
+            job.fold.add(box.value)
+            del box
+            job.inputs.popleft()
+        self._ready.append(job)
+
+    def _advance(self, backlog: int) -> None:
+        """Compute until at most `backlog` wishes are open."""
+        while True:
+            while self._wishes and self._wishes[0].full:
+                self._wishes.popleft()
+            if len(self._wishes) <= backlog:
+                return
+            self._dispatch()
+            if not self._running and not self._ready and not self._wishes[0].full:
+                raise RuntimeError("the lab was interrupted or closed; make a new one")
+            self._collect(wait=True)
+
+    def _dispatch(self) -> None:
+        """Hand ready tasks to the executor, as many as it wants; finish folds here."""
+        self._collect(wait=False)
+        while self._ready and len(self._running) < self._executor.width:
+            job = self._ready.popleft()
+            if job.fold is not None:
+                self._finish(job, job.fold.result())
+                continue
+            inputs = [self._held[needed].value for needed in job.inputs]
+            job.inputs.clear()
+            self._running[job.ref.key] = job
+            self._executor.submit(job.ref, inputs)
+
+    def _collect(self, *, wait: bool) -> None:
+        for key, value in self._executor.finished(wait=wait and bool(self._running)):
+            self._finish(self._running.pop(key), value)
+
+    def _finish(self, job: _Job, value: Any) -> None:
+        self.executed[job.ref.op] += 1
+        if job.box.kept:
+            self._store.put(job.ref.key, value)
+        for waiting in job.box.fill(value):
+            if waiting.fold is not None:
+                self._feed(waiting)
+                continue
+            waiting.missing -= 1
+            if not waiting.missing:
+                self._ready.append(waiting)
+
+
+class CostOnlyLab:
+    """Computes nothing: time and joules come from costs alone."""
+
+    def __init__(self) -> None:
+        self.executed: Counter[str] = Counter()
+        self.from_store: Counter[str] = Counter()
+
+    def want(self, ref: Ref[Any], *, keep: bool = False) -> None:
+        """Let go of what the value would be computed from."""
+        object.__setattr__(ref, "inputs", ())
+
+    def settle(self, refs: Sequence[Ref[Any]]) -> list[Any]:
+        """Refuse.
+
+        Raises:
+            NeedsLearning: always.
+        """
+        names = ", ".join(sorted({ref.op for ref in refs}))
+        raise NeedsLearning(
+            f"a script observes a learned value ({names}), and a cost-only run computes none\n"
+            "    Run without --cost-only, or choose a method, selection and stop rule that observe "
+            "nothing (stop after rounds or time, not at an accuracy)."
+        )
+
+    def drain(self) -> None:
+        """Nothing is pending."""
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def counts(self, made: int) -> dict[str, int]:
+        """As `Lab.counts`."""
+        return {"executed": 0, "from_store": 0, "never_needed": made}
+
+
+class _Box:
+    """Where a key's value is, once there is one."""
+
+    __slots__ = ("__weakref__", "full", "kept", "value", "waiting")
+
+    def __init__(self) -> None:
+        self.full = False
+        self.kept = False
+        self.value: Any = None
+        self.waiting: list[_Job] = []
+
+    def fill(self, value: Any) -> list[_Job]:
+        """Take the value; returns the jobs that waited for it."""
+        self.full, self.value = True, value
+        waiting, self.waiting = self.waiting, []
+        return waiting
+
+
+class _Job:
+    """A value to be computed, and what it still lacks."""
+
+    __slots__ = ("box", "fold", "inputs", "missing", "ref")
+
+    def __init__(self, ref: Ref[Any], box: _Box) -> None:
+        make = OPERATIONS[ref.op].fold
+        self.ref, self.box = ref, box
+        self.inputs = deque(ref.inputs)
+        self.fold: Fold | None = make(ref) if make else None
+        self.missing = 0

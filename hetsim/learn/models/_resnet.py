@@ -1,0 +1,63 @@
+"""Residual networks for small images: He et al., arXiv 1512.03385, section 4.2.
+
+A 3x3 stem of 16 channels, three stages of 16, 32 and 64 channels, n blocks each (depth 6 n + 2),
+shortcuts without parameters (option A: every second pixel, zero-padded channels), global mean, one
+linear layer. Parameter names are those of the published CIFAR-10 weights.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from hetsim.learn.models._shape import require
+
+_AXES = "channels, height, width"
+
+
+def build(name: str, depth: int, shape: tuple[int, ...], classes: int) -> nn.Module:
+    """The network of 6 n + 2 layers."""
+    require(name, shape, _AXES, 5)
+    return _ResNet(shape[0], classes, blocks=(depth - 2) // 6)
+
+
+class _Block(nn.Module):
+    def __init__(self, before: int, channels: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(before, channels, 3, stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(channels)
+        self.stride, self.added = stride, channels - before
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = F.relu(self.bn1(self.conv1(x)))
+        out = self.bn2(self.conv2(out))
+        if self.added:
+            half = self.added // 2
+            x = F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, half, half))
+        return F.relu(out + x)
+
+
+class _ResNet(nn.Module):
+    def __init__(self, channels: int, classes: int, blocks: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, 16, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(16)
+        self.layer1 = _stage(16, 16, blocks, stride=1)
+        self.layer2 = _stage(16, 32, blocks, stride=2)
+        self.layer3 = _stage(32, 64, blocks, stride=2)
+        self.linear = nn.Linear(64, classes)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                nn.init.kaiming_normal_(module.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.bn1(self.conv1(x)))
+        x = self.layer3(self.layer2(self.layer1(x)))
+        return self.linear(x.mean((2, 3)))
+
+
+def _stage(before: int, channels: int, blocks: int, stride: int) -> nn.Sequential:
+    first = _Block(before, channels, stride)
+    return nn.Sequential(first, *(_Block(channels, channels, 1) for _ in range(blocks - 1)))

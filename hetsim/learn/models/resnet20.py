@@ -1,0 +1,12 @@
+"""ResNet-20 for small images (`hetsim.learn.models._resnet`)."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from hetsim.learn.models import _resnet
+
+
+def resnet20(shape: tuple[int, ...], classes: int) -> nn.Module:
+    """The residual network of 20 layers."""
+    return _resnet.build("resnet20", 20, shape, classes)

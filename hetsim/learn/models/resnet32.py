@@ -1,0 +1,12 @@
+"""ResNet-32 for small images (`hetsim.learn.models._resnet`)."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from hetsim.learn.models import _resnet
+
+
+def resnet32(shape: tuple[int, ...], classes: int) -> nn.Module:
+    """The residual network of 32 layers."""
+    return _resnet.build("resnet32", 32, shape, classes)

@@ -1,0 +1,12 @@
+"""ResNet-56 for small images (`hetsim.learn.models._resnet`)."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from hetsim.learn.models import _resnet
+
+
+def resnet56(shape: tuple[int, ...], classes: int) -> nn.Module:
+    """The residual network of 56 layers."""
+    return _resnet.build("resnet56", 56, shape, classes)

@@ -1,0 +1,50 @@
+"""The one module of an architecture in this process: values are loaded into it and read out of it.
+
+Building a module costs more than training a small one for a step, so it is built once. Convolution
+weights lie in it channels last, which oneDNN's kernels read faster; states outside are contiguous.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import torch
+from torch import Tensor, nn
+
+from hetsim.learn.architecture import Architecture
+from hetsim.learn.numerics import State
+
+
+class Net:
+    """A module and its tensors.
+
+    Attributes:
+        module: takes a batch [batch, *shape] float32, gives logits [batch, classes].
+        parameters: what is trained, in module order.
+        weights: the same tensors without gradient, for updates in place.
+    """
+
+    def __init__(self, architecture: Architecture) -> None:
+        with torch.device("meta"):
+            module = architecture.build()
+        self.module: nn.Module = module.to_empty(device="cpu").to(memory_format=torch.channels_last)
+        tensors = self.module.state_dict()
+        self.names = list(tensors)
+        self.tensors = list(tensors.values())
+        self.parameters = list(self.module.parameters())
+        self.weights = [parameter.detach() for parameter in self.parameters]
+
+    def load(self, state: State) -> None:
+        """Take over the values of `state`."""
+        torch._foreach_copy_(self.tensors, [state[name] for name in self.names])
+
+    def state(self) -> State:
+        """A copy of the values."""
+        copies = [t.clone(memory_format=torch.contiguous_format) for t in self.tensors]
+        return dict(zip(self.names, copies, strict=True))
+
+
+@lru_cache(maxsize=8)
+def net(architecture: str) -> Net:
+    """This process's module for an architecture's canonical text."""
+    return Net(Architecture.parse(architecture))

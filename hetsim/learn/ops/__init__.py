@@ -1,0 +1,46 @@
+"""Operations of the learning plane, for method authors: each builds a Ref and computes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from hetsim.core.ref import Ref
+from hetsim.learn.ops.base import Fold, Operation, model_arch
+from hetsim.learn.ops.evaluate import EVALUATE, Score, evaluate
+from hetsim.learn.ops.forward import FORWARD, forward
+from hetsim.learn.ops.initial import INITIAL, initial
+from hetsim.learn.ops.mean import MEAN, mean
+from hetsim.learn.ops.shard import SHARD
+from hetsim.learn.ops.train import TRAIN, train, truncate
+from hetsim.learn.resident import Resident
+
+__all__ = [
+    "OPERATIONS",
+    "Fold",
+    "Operation",
+    "Score",
+    "compute",
+    "evaluate",
+    "forward",
+    "initial",
+    "mean",
+    "model_arch",
+    "train",
+    "truncate",
+]
+
+OPERATIONS: dict[str, Operation] = {
+    "shard": SHARD,
+    "initial": INITIAL,
+    "train": TRAIN,
+    "forward": FORWARD,
+    "mean": MEAN,
+    "evaluate": EVALUATE,
+}
+"""How each `Ref.op` is computed."""
+
+
+def compute(ref: Ref[Any], inputs: Sequence[Any], resident: Resident) -> Any:
+    """The value of a Ref from the values of its inputs; pure."""
+    return OPERATIONS[ref.op].compute(ref, inputs, resident)

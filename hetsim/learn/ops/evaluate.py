@@ -1,0 +1,51 @@
+"""How good a model is on a shard."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypedDict
+
+from torch.nn import functional as F
+
+from hetsim.core.ref import Ref
+from hetsim.learn.meter import forward_cost
+from hetsim.learn.numerics import State
+from hetsim.learn.ops.base import Operation, model_arch
+from hetsim.learn.ops.forward import outputs
+from hetsim.learn.resident import Resident, Rows
+
+_NUMBERS = 3 * 8
+
+
+class Score(TypedDict):
+    """Share of right answers, mean cross entropy in nats, number of samples."""
+
+    accuracy: float
+    loss: float
+    samples: int
+
+
+def evaluate(model: Ref[State], shard: Ref[Rows], *, batch: int = 500) -> Ref[Score]:
+    """Accuracy and loss of the model on the shard."""
+    architecture = model_arch(model)
+    return Ref.of(
+        "evaluate",
+        model,
+        shard,
+        nbytes=_NUMBERS,
+        cost=forward_cost(architecture, shard.arg("samples"), batch),
+        arch=architecture.text,
+        batch=batch,
+    )
+
+
+def _evaluate(ref: Ref[Score], inputs: Sequence[Any], resident: Resident) -> Score:
+    right, loss, samples = 0, 0.0, 0
+    for logits, y in outputs(ref, *inputs, resident):
+        right += int((logits.argmax(1) == y).sum())
+        loss += float(F.cross_entropy(logits, y, reduction="sum"))
+        samples += len(y)
+    return Score(accuracy=right / samples, loss=loss / samples, samples=samples)
+
+
+EVALUATE = Operation(compute=_evaluate, kept=True)

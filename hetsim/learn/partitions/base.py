@@ -1,0 +1,46 @@
+"""How the samples of a data set fall to clients."""
+
+from __future__ import annotations
+
+from typing import Protocol, TypeAlias
+
+import numpy as np
+
+from hetsim.core.errors import SpecError
+
+Shares: TypeAlias = list[np.ndarray]
+"""Row indices of each client, int64, sorted."""
+
+
+class Partition(Protocol):
+    """A rule that deals out samples; a plug-in is a frozen dataclass with this method."""
+
+    def split(
+        self, labels: np.ndarray, users: np.ndarray | None, clients: int, rng: np.random.Generator
+    ) -> Shares:
+        """Deal rows 0 .. len(labels) - 1 to `clients` clients: all of them, none twice, none empty.
+
+        Args:
+            labels: [n] int64.
+            users: [n] natural owner of each row, or none.
+            clients: at least one.
+            rng: the only source of chance.
+
+        Raises:
+            SpecError: these samples cannot be dealt out so.
+        """
+        ...
+
+
+def require(name: str, samples: int, clients: int, each: int = 1) -> None:
+    """Refuse a partition that would leave a client with fewer than `each` samples.
+
+    Raises:
+        SpecError: too few samples.
+    """
+    if samples < clients * each:
+        raise SpecError(
+            f"{samples} samples do not give {clients} clients at least {each} each",
+            key=f"task.partition ({name})",
+            remedy="Use fewer devices, a larger data set, or give some groups `data: none`.",
+        )

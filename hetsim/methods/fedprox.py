@@ -1,0 +1,30 @@
+"""FedProx: federated averaging whose local loss pulls towards the server model.
+
+A step descends on `loss + mu / 2 * |w - w_server|^2`; buffers are left out of the penalty.
+
+Source: Li, Sahu, Zaheer, Sanjabi, Talwalkar, Smith, "Federated Optimization in Heterogeneous
+Networks", MLSys 2020, algorithm 2.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from hetsim.methods._averaging import Averaging
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FedProx(Averaging):
+    """Local SGD with a proximal term.
+
+    Attributes:
+        mu: strength of the pull; 0 is FedAvg, bit for bit.
+    """
+
+    mu: float = 0.01
+
+    @property
+    def training(self) -> dict[str, Any]:
+        """SGD and the pull."""
+        return {**self.local_sgd, "proximal": self.mu}

@@ -1,0 +1,130 @@
+"""How good the model became: accuracy against simulated time and against joules."""
+
+from __future__ import annotations
+
+import math
+from itertools import accumulate
+from typing import Any
+
+from hetsim.core.trace import Trace
+from hetsim.report.base import Column, Figure, Section, table
+from hetsim.report.numbers import NONE, Scale, duration, joules, rounded, score, si_scale, time_scale
+
+_MARKERS = 150
+"""More evaluated rounds than this are drawn as a line without markers."""
+
+
+def section(trace: Trace) -> Section:
+    """The section "Accuracy"; without figures if nothing was learned."""
+    seen = [i for i, row in enumerate(trace.rounds) if row["accuracy"] is not None]
+    if not seen:
+        return Section(
+            name="accuracy",
+            title="Accuracy",
+            lead="No accuracy was computed. This run simulated time and joules only, "
+            "or it ended before its first evaluation.",
+            body="",
+        )
+    spent = list(accumulate(row["energy_j"] for row in trace.rounds))
+    scores = [trace.rounds[i]["accuracy"] for i in seen]
+    when = [trace.rounds[i]["t1_s"] for i in seen]
+    cost = [spent[i] for i in seen]
+    clock, meter = time_scale(trace.summary["simulated_s"]), si_scale(spent[-1], "J")
+    figures = (
+        _figure(trace, "time", when, scores, clock, "simulated time"),
+        _figure(trace, "joules", cost, scores, meter, "energy of all nodes"),
+    )
+    return Section(
+        name="accuracy",
+        title="Accuracy",
+        lead=_lead(trace, scores),
+        body=f'<div class="pair">{"".join(figure.html() for figure in figures)}</div>'
+        f"{_targets(trace)}"
+        '<p class="note">Accuracy is the share of held-out test samples that the global model '
+        "classifies correctly. Each point is a round after which the model was evaluated. "
+        "The evaluation stands outside the simulated world: it takes no simulated time and no "
+        "joules unless the method's server pays for it. Energy is counted up to the end of the "
+        "round, over all nodes, base power included.</p>",
+        figures=figures,
+    )
+
+
+def _lead(trace: Trace, scores: list[float]) -> str:
+    best = max(scores)
+    lead = f"The model ended at <b>{score(scores[-1])}</b>"
+    lead += "" if best <= scores[-1] else f"; its best was {score(best)}"
+    for target, reached in trace.summary["time_to"].items():
+        if reached is None:
+            lead += f"; {score(float(target))} was not reached"
+        else:
+            energy = trace.summary["energy_to"][target]
+            spent = "" if energy is None else f" and {joules(energy)}"
+            lead += f"; {score(float(target))} took {duration(reached)}{spent}"
+    loss = trace.summary["loss"]
+    if loss is None or not math.isfinite(loss):
+        return f"{lead}. The last loss is not a number."
+    return f"{lead}. The last loss is {loss:.3g}."
+
+
+def _targets(trace: Trace) -> str:
+    """The table of targets, if there are any."""
+    time_to, energy_to = trace.summary["time_to"], trace.summary["energy_to"]
+    if not time_to:
+        return ""
+    columns = (
+        Column(title="Target accuracy", cells=[score(float(target)) for target in time_to]),
+        Column(
+            title="Simulated time to it",
+            cells=["not reached" if t is None else duration(t) for t in time_to.values()],
+        ),
+        Column(
+            title="Energy to it",
+            cells=[NONE if e is None else joules(e) for e in energy_to.values()],
+        ),
+    )
+    return table(columns, label="Targets")
+
+
+def _figure(
+    trace: Trace, name: str, x: list[float], scores: list[float], scale: Scale, axis: str
+) -> Figure:
+    xs = rounded(value * scale.factor for value in x)
+    marks = len(xs) <= _MARKERS
+    numbers = [row["round"] for row in trace.rounds if row["accuracy"] is not None]
+    curve: dict[str, Any] = {
+        "type": "scatter", "mode": "lines+markers" if marks else "lines", "x": xs,
+        "y": rounded(scores, 5), "customdata": numbers, "cliponaxis": False,
+        "line": {"color": "$line", "width": 2},
+        "marker": {"color": "$line", "size": 6 if len(xs) <= 60 else 4},
+        "hovertemplate": f"round %{{customdata}}: %{{y:.3f}}<br>%{{x:,.4g}} {scale.unit}"
+        "<extra></extra>",
+    }  # fmt: skip
+    targets = [float(target) for target in trace.summary["time_to"]]
+    lines = [
+        {
+            "type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": target, "y1": target,
+            "line": {"color": "$target", "width": 1.2, "dash": "dash"},
+        }
+        for target in targets
+    ]  # fmt: skip
+    words = [
+        {
+            "text": f"target {target:g}", "xref": "paper", "x": 1, "y": target, "showarrow": False,
+            "xanchor": "right", "yanchor": "bottom" if target < 0.95 else "top",
+            "font": {"size": 11, "color": "$target"},
+        }
+        for target in targets
+    ]  # fmt: skip
+    return Figure(
+        name=f"accuracy-{name}",
+        title=f"Accuracy <span>against {axis}</span>",
+        label=f"Accuracy against {axis}: {len(xs)} evaluations, the last is {score(scores[-1])}.",
+        data=[curve],
+        layout={
+            "xaxis": {"title": {"text": f"{axis}, {scale.unit}"}, "rangemode": "tozero"},
+            "yaxis": {"range": [0, 1], "dtick": 0.2, "tickformat": ".1f"},
+            "shapes": lines,
+            "annotations": words,
+        },
+        height=320,
+    )

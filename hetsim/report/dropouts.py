@@ -1,0 +1,113 @@
+"""Who dropped out, who could not take part at all, and why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hetsim.core.errors import CAUSES
+from hetsim.core.trace import Trace
+from hetsim.report.base import Column, Section, table
+from hetsim.report.numbers import count, duration
+
+WORDS = {
+    "battery": "the battery ran empty",
+    "memory": "the job did not fit into memory",
+    "deadline": "the round closed before it was done",
+    "churn": "the device went away",
+}
+_ROWS = 300
+"""Rows shown of each table; the files hold all."""
+
+
+def dropped(row: dict[str, Any]) -> int:
+    """How often a device was dropped, whatever the cause."""
+    return sum(row[f"dropped_{cause}"] for cause in CAUSES)
+
+
+def section(trace: Trace) -> Section:
+    """The section "Dropouts"."""
+    devices = [row for row in trace.devices if row["role"] == "device"]
+    touched = [row for row in devices if dropped(row) or row["excluded"]]
+    body = _causes(trace) + _devices(touched) + _events(trace)
+    return Section(
+        name="dropouts", title="Who dropped out, and why", lead=_lead(trace, devices), body=body
+    )
+
+
+def _lead(trace: Trace, devices: list[dict[str, Any]]) -> str:
+    drops = sum(trace.summary["dropouts"].values())
+    done = sum(row["rounds_done"] for row in devices)
+    excluded = sum(bool(row["excluded"]) for row in devices)
+    hit = sum(dropped(row) > 0 for row in devices)
+    if not drops and not excluded:
+        return (
+            f"Nobody dropped out: {count(done, 'contribution')} were started and all of them "
+            "arrived, and every device was able to take part."
+        )
+    lead = f"{count(done, 'contribution')} arrived and <b>{count(drops)}</b> "
+    lead += "was" if drops == 1 else "were"
+    lead += f" cut short, on {count(hit, 'device')} of {count(len(devices))}. "
+    if excluded:
+        lead += f"<b>{count(excluded, 'device')}</b> could not take part at all."
+    else:
+        lead += "Every device was able to take part."
+    return lead
+
+
+def _causes(trace: Trace) -> str:
+    causes = [(cause, n) for cause, n in trace.summary["dropouts"].items() if n]
+    if not causes:
+        return ""
+    return table(
+        [
+            Column(title="Cause", cells=[cause for cause, _ in causes], kind="name"),
+            Column(title="Meaning", cells=[WORDS.get(c, "") for c, _ in causes], kind="prose"),
+            Column(title="Times", cells=[count(n) for _, n in causes]),
+        ],
+        label="Dropouts by cause",
+    )
+
+
+def _devices(touched: list[dict[str, Any]]) -> str:
+    if not touched:
+        return ""
+    rows = sorted(touched, key=lambda row: (not row["excluded"], -dropped(row)))[:_ROWS]
+    columns = [
+        Column(title="Device", cells=[row["device"] for row in rows], kind="name"),
+        Column(title="Profile", cells=[row["profile"] for row in rows], kind="name"),
+        Column(title="Delivered", cells=[count(row["rounds_done"]) for row in rows]),
+    ]
+    for cause in CAUSES:
+        if any(row[f"dropped_{cause}"] for row in touched):
+            cells = [count(row[f"dropped_{cause}"]) for row in rows]
+            columns.append(Column(title=cause.capitalize(), cells=cells, hint=WORDS[cause]))
+    if any(row["excluded"] for row in touched):
+        cells = [row["excluded"] for row in rows]
+        columns.append(Column(title="Could not take part because", cells=cells, kind="prose"))
+    return f"<h3>Devices</h3>{table(columns, sortable=True, label='Dropouts by device')}" + _more(
+        len(rows), len(touched), "devices.parquet"
+    )
+
+
+def _events(trace: Trace) -> str:
+    """What happened when, without what the table of devices already says."""
+    known = {(row["device"], row["excluded"]) for row in trace.devices}
+    notes = [note for note in trace.notes if (note.actor, note.text) not in known]
+    if not notes:
+        return ""
+    rows = notes[:_ROWS]
+    columns = [
+        Column(title="At", cells=[duration(note.t) for note in rows], kind="name"),
+        Column(title="Node", cells=[note.actor for note in rows], kind="name"),
+        Column(title="Cause", cells=[note.cause for note in rows], kind="name"),
+        Column(title="What happened", cells=[note.text for note in rows], kind="prose"),
+    ]
+    return f"<h3>Events</h3>{table(columns, label='Events')}" + _more(
+        len(rows), len(notes), "notes.parquet"
+    )
+
+
+def _more(shown: int, total: int, file: str) -> str:
+    if shown == total:
+        return ""
+    return f'<p class="note">The first {shown:,} of {total:,}; all are in {file}.</p>'

@@ -1,0 +1,236 @@
+"""Where the joules went: by kind and device profile, by role, by what the watts include."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from hetsim.core.quantities import Joules
+from hetsim.core.trace import BASE_KINDS, Trace
+from hetsim.report.base import Column, Figure, Section, table, text, warning
+from hetsim.report.numbers import count, fixed, joules, labels, rounded, share, si_scale
+
+KINDS = {"compute": "compute", "memory": "memory", "radio": "radio", "idle": "idle (base)"}
+"""The kinds that a device row has a column for; also the names of their colours."""
+SCOPES = {
+    "wall": "at the mains socket, losses of the power supply included",
+    "battery": "out of the battery, the whole device",
+    "module": "into the compute module, without the board that carries it",
+    "rails": "the sum of the measured supply rails, without the regulators before them",
+    "board": "into the board, without the power supply before it",
+    "chip": "into the chip alone",
+}
+_ROWS = 30
+"""Profiles drawn; further ones are added up in one bar."""
+
+
+class Group:
+    """Joules of the nodes of one role, profile and scope.
+
+    Attributes:
+        nodes: how many they are.
+        kinds: joules by kind; "other" is what a device row has no column for.
+    """
+
+    def __init__(self, rows: Sequence[dict[str, Any]]) -> None:
+        first = rows[0]
+        self.role, self.profile, self.scope = first["role"], first["profile"], first["power_scope"]
+        self.nodes = len(rows)
+        self.total: Joules = sum(row["energy_j"] for row in rows)
+        self.active: Joules = sum(row["active_j"] for row in rows)
+        self.kinds = {kind: sum(row[f"{kind}_j"] for row in rows) for kind in KINDS}
+        rest = self.total - sum(self.kinds.values())
+        self.kinds["other"] = rest if rest > 1e-9 * self.total else 0.0
+
+    @property
+    def name(self) -> str:
+        """What the group is called on an axis."""
+        return self.profile if self.role == "device" else f"{self.role} {self.profile}".strip()
+
+
+def groups(trace: Trace) -> list[Group]:
+    """Nodes grouped by role, profile and scope, the largest consumer first."""
+    rows: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+    for row in trace.devices:
+        rows.setdefault((row["role"], row["profile"], row["power_scope"]), []).append(row)
+    return sorted((Group(of) for of in rows.values()), key=lambda group: -group.total)
+
+
+def other_kinds(trace: Trace) -> str:
+    """What the kind "other" holds in this run: "radio idle, sleep"."""
+    known = {"total", *KINDS}
+    named = [kind for kind, value in trace.summary["energy_j"].items() if kind not in known and value]
+    words = {"radio_idle": "radio idle", "loss": "battery losses"}
+    return ", ".join(words.get(kind, kind) for kind in named) or "other"
+
+
+def section(trace: Trace) -> Section:
+    """The section "Joules"."""
+    parts = groups(trace)
+    kinds = [kind for kind in (*KINDS, "other") if any(part.kinds[kind] for part in parts)]
+    meanings = {kind: {**KINDS, "other": other_kinds(trace)}[kind] for kind in kinds}
+    figures = (_bars(parts, kinds, meanings, False), _bars(parts, kinds, meanings, True))
+    return Section(
+        name="joules",
+        title="Where the joules went",
+        lead=_lead(trace, parts),
+        body=f"{_scope_warning(parts)}"
+        f'<div class="pair">{"".join(figure.html() for figure in figures)}</div>'
+        f"{_folded(parts)}"
+        f"<h3>By kind of node and profile</h3>{_profiles(parts)}"
+        f"<h3>By role</h3>{_roles(trace)}"
+        f"<h3>By what the watts include</h3>{_scopes(parts)}"
+        '<p class="note">At every instant a node draws one base power (off, sleep or idle); '
+        "compute, memory and radio come on top of it, so nothing is counted twice. Base power is "
+        "charged from the start of the run, or from joining, to its end.</p>",
+        figures=figures,
+    )
+
+
+def _lead(trace: Trace, parts: Sequence[Group]) -> str:
+    energy = trace.summary["energy_j"]
+    total = energy["total"]
+    base = sum(energy.get(kind, 0.0) for kind in BASE_KINDS)
+    if not parts or not total:
+        return "No node drew any power."
+    first = parts[0]
+    who = text(first.name) if first.nodes == 1 else f"{text(first.name)} ({first.nodes:,} nodes)"
+    return (
+        f"<b>{share(base, total)}</b> of {joules(total)} was base power, drawn for being there; "
+        f"{share(energy.get('compute', 0.0), total)} went into computing and "
+        f"{share(energy.get('radio', 0.0), total)} into sending and receiving. "
+        f"The largest consumer was {who} with {share(first.total, total)}."
+    )
+
+
+def _scope_warning(parts: Sequence[Group]) -> str:
+    scopes = Counter[str]()
+    for part in parts:
+        if part.scope and part.total:
+            scopes[part.scope] += part.nodes
+    if len(scopes) < 2:
+        return ""
+    held = ", ".join(f"{text(name)} ({count(nodes, 'node')})" for name, nodes in scopes.items())
+    return warning(
+        "These watts do not all include the same things.",
+        f"Power was measured at different points: {held}. Sums over them are a rough guide; "
+        "compare joules within one scope. The tables below keep the scopes apart.",
+    )
+
+
+def _bars(
+    parts: Sequence[Group], kinds: Sequence[str], meanings: dict[str, str], relative: bool
+) -> Figure:
+    shown = parts[:_ROWS]
+    mixed = len({part.scope for part in parts if part.scope}) > 1
+    keys = [f"{part.name} · {part.scope}" if mixed and part.scope else part.name for part in shown]
+    unique = [f"{key}{chr(0x200B) * keys[:i].count(key)}" for i, key in enumerate(keys)]
+    short = labels(unique, 28)
+    names = [text(short[key]) for key in unique]
+    scale = si_scale(max((part.total for part in parts), default=0.0), "J")
+    unit = "%" if relative else scale.unit
+
+    def length(part: Group, kind: str) -> float:
+        if relative:
+            return 100.0 * part.kinds[kind] / part.total if part.total else 0.0
+        return part.kinds[kind] * scale.factor
+
+    data = [
+        {
+            "type": "bar", "orientation": "h", "name": text(meanings[kind]), "y": names,
+            "x": rounded(length(part, kind) for part in shown), "marker": {"color": f"${kind}"},
+            "hovertemplate": f"%{{y}}<br>%{{fullData.name}}: %{{x:,.4g}} {unit}<extra></extra>",
+        }
+        for kind in kinds
+    ]  # fmt: skip
+    axis: dict[str, Any] = {"title": {"text": "share of the bar's joules, %" if relative else unit}}
+    if relative:
+        axis["range"] = [0, 100]
+    title = "Composition <span>of each bar on the left</span>" if relative else (
+        "Energy <span>of all nodes of a profile, by kind</span>"
+    )  # fmt: skip
+    return Figure(
+        name="joules-share" if relative else "joules-profile",
+        title=title,
+        label="Energy by device profile and kind; the table below holds the numbers.",
+        data=data,
+        layout={
+            "barmode": "stack",
+            "bargap": 0.35,
+            "xaxis": axis,
+            "yaxis": {
+                "type": "category",
+                "autorange": "reversed",
+                "showgrid": False,
+                "showticklabels": True,
+            },
+        },
+        height=90 + 34 * max(len(shown), 1),
+        legend=meanings,
+    )
+
+
+def _folded(parts: Sequence[Group]) -> str:
+    if len(parts) <= _ROWS:
+        return ""
+    rest = parts[_ROWS:]
+    return (
+        f'<p class="note">Drawn are the {_ROWS} largest consumers; the other {len(rest):,} drew '
+        f"{joules(sum(part.total for part in rest))} together and are in the table.</p>"
+    )
+
+
+def _profiles(parts: Sequence[Group]) -> str:
+    total = sum(part.total for part in parts)
+    columns = [
+        Column(title="Profile", cells=[part.profile or part.role for part in parts], kind="name"),
+        Column(title="Role", cells=[part.role for part in parts], kind="name"),
+        Column(title="Power scope", cells=[part.scope for part in parts], kind="name"),
+        Column(title="Nodes", cells=[count(part.nodes) for part in parts]),
+        Column(title="Energy", unit="J", cells=fixed(part.total for part in parts)),
+        Column(title="Share", cells=[share(part.total, total) for part in parts]),
+        Column(title="Per node", unit="J", cells=fixed(part.total / part.nodes for part in parts)),
+        Column(title="Above base", unit="J", cells=fixed(part.active for part in parts)),
+    ]
+    for kind in (*KINDS, "other"):
+        values = [part.kinds[kind] for part in parts]
+        if any(values):
+            columns.append(Column(title=kind.capitalize(), unit="J", cells=fixed(values)))
+    return table(columns, sortable=True, label="Joules by profile")
+
+
+def _roles(trace: Trace) -> str:
+    roles = trace.summary["energy_by_role_j"]
+    nodes = Counter(row["role"] for row in trace.devices)
+    kept = [role for role in roles if nodes[role] or roles[role]]
+    total = trace.summary["energy_j"]["total"]
+    return table(
+        [
+            Column(title="Role", cells=kept, kind="name"),
+            Column(title="Nodes", cells=[count(nodes[role]) for role in kept]),
+            Column(title="Energy", unit="J", cells=fixed(roles[role] for role in kept)),
+            Column(title="Share", cells=[share(roles[role], total) for role in kept]),
+        ],
+        label="Joules by role",
+    )
+
+
+def _scopes(parts: Sequence[Group]) -> str:
+    names = list(dict.fromkeys(part.scope for part in parts))
+    within = {name: [part for part in parts if part.scope == name] for name in names}
+    return table(
+        [
+            Column(title="Power scope", cells=[name or "not stated" for name in names], kind="name"),
+            Column(
+                title="Watts are measured",
+                cells=[SCOPES.get(name, "") for name in names],
+                kind="prose",
+            ),
+            Column(title="Nodes", cells=[count(sum(p.nodes for p in of)) for of in within.values()]),
+            Column(
+                title="Energy", unit="J", cells=fixed(sum(p.total for p in of) for of in within.values())
+            ),
+        ],
+        label="Joules by power scope",
+    )

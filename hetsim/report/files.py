@@ -1,0 +1,117 @@
+"""The run folder: everything a run leaves behind but the spec and the host's own file.
+
+Each file is written beside its place and renamed; `summary.json` comes last, so that its presence
+means a complete folder. Nothing here depends on the host or the hour: equal traces give equal
+bytes. `read` restores the trace.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from hetsim.core.errors import HetsimError
+from hetsim.core.trace import Counter, Note, Span, Trace
+from hetsim.report import perfetto, tables
+
+
+def write(trace: Trace, folder: Path, *, page: bool = True) -> None:
+    """Write the results of a finished run into `folder`, which exists.
+
+    `spec.yaml` and `host.json` are the caller's. Results of an earlier run are replaced, and a
+    page that would no longer belong to them is removed.
+
+    Args:
+        page: whether to write `report.html`.
+    """
+    for stale in ("summary.json", *(() if page else ("report.html",))):
+        (folder / stale).unlink(missing_ok=True)
+    with _placed(folder / "rounds.parquet") as file:
+        tables.write_rows(file, tables.ROUNDS, trace.rounds, "rounds.parquet")
+    with _placed(folder / "devices.parquet") as file:
+        tables.write_rows(file, tables.DEVICES, trace.devices, "devices.parquet")
+    with _placed(folder / "spans.parquet") as file:
+        tables.write_tuples(file, tables.SPANS, trace.spans)
+    with _placed(folder / "counters.parquet") as file:
+        tables.write_tuples(file, tables.COUNTERS, trace.counters)
+    with _placed(folder / "notes.parquet") as file:
+        tables.write_tuples(file, tables.NOTES, trace.notes)
+    with _placed(folder / "trace.json.gz") as file:
+        perfetto.write(file, trace)
+    with _placed(folder / "provenance.json") as file:
+        file.write(_json(trace.provenance))
+    if page:
+        from hetsim.report.page import render
+
+        with _placed(folder / "report.html") as file:
+            file.write(render(trace).encode())
+    with _placed(folder / "summary.json") as file:
+        file.write(_json(trace.summary))
+
+
+def read(folder: Path) -> Trace:
+    """The trace of a complete run folder.
+
+    Raises:
+        HetsimError: the folder is unfinished or a file of it is damaged.
+    """
+    import yaml
+
+    if not (folder / "summary.json").is_file():
+        raise HetsimError(
+            f"{folder}: not a finished run (it has no summary.json).\n"
+            f"    Finish it with: python -m hetsim run --resume {folder}"
+        )
+    try:
+        spec = yaml.safe_load((folder / "spec.yaml").read_text(encoding="utf-8"))
+        summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+        provenance = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise HetsimError(f"{folder}: damaged run folder ({error})") from None
+    return Trace(
+        spans=[Span(*row) for row in _tuples(folder / "spans.parquet", tables.SPANS)],
+        counters=[Counter(*row) for row in _tuples(folder / "counters.parquet", tables.COUNTERS)],
+        notes=[Note(*row) for row in _tuples(folder / "notes.parquet", tables.NOTES)],
+        rounds=tables.read_rows(folder / "rounds.parquet", tables.ROUNDS),
+        devices=tables.read_rows(folder / "devices.parquet", tables.DEVICES),
+        summary=summary,
+        spec=spec,
+        provenance=provenance,
+    )
+
+
+def _tuples(path: Path, columns: dict[str, str]) -> Iterator[tuple[Any, ...]]:
+    return zip(*tables.read_columns(path, columns), strict=True)
+
+
+@contextmanager
+def _placed(path: Path) -> Iterator[BinaryIO]:
+    """A file to fill that appears under `path` when it is whole and on the disk, or never."""
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        with temporary.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _json(value: Any) -> bytes:
+    """JSON text; what is not a number (the loss of a diverged model) becomes null."""
+    return (json.dumps(_finite(value), indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,142 @@
+"""What a chosen node drew over time, with its clocks, temperature and charge where known.
+
+Counters are steps. Where there are more than a screen can show, each point is the mean over an
+equal share of the time, so that the area under a power curve stays its joules.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+from hetsim.core.quantities import Seconds
+from hetsim.core.trace import Trace
+from hetsim.report.base import Section, text
+from hetsim.report.numbers import count, duration, rounded, significant, time_scale
+
+_NODES = 200
+_POINTS = 40_000
+"""Points on the page over all nodes and tracks."""
+_TRACKS = (
+    # prefix, title, factor, unit, axis from zero
+    ("power_w", "power, W", 1.0, "W", True),
+    ("frequency_hz", "clock, MHz", 1e-6, "MHz", True),
+    ("temperature", "temperature, °C", 1.0, "°C", False),
+    ("charge_j", "battery charge, Wh", 1.0 / 3600.0, "Wh", True),
+    ("charge_wh", "battery charge, Wh", 1.0, "Wh", True),
+)
+
+Steps = list[tuple[Seconds, float]]
+
+
+def section(trace: Trace) -> Section | None:
+    """The section "Power over time", or None without counters."""
+    tracks: dict[str, dict[str, Steps]] = defaultdict(lambda: defaultdict(list))
+    for counter in trace.counters:
+        tracks[counter.actor][counter.track].append((counter.t, counter.value))
+    if not tracks:
+        return None
+    end = max(trace.summary["simulated_s"], max(counter.t for counter in trace.counters))
+    energy = {row["device"]: row["energy_j"] for row in trace.devices}
+    ranked = sorted(tracks, key=lambda actor: (-energy.get(actor, 0.0), actor))[:_NODES]
+    listed = [row["device"] for row in trace.devices if row["device"] in set(ranked)]
+    listed += [actor for actor in ranked if actor not in energy]
+    budget = max(_POINTS // sum(len(tracks[actor]) for actor in listed), 20)
+    scale = time_scale(end)
+    nodes: list[list[dict[str, Any]]] = []
+    thinned = False
+    for actor in listed:
+        rows: list[dict[str, Any]] = []
+        for track in sorted(tracks[actor], key=_place):
+            steps = tracks[actor][track]
+            thinned |= len(steps) > budget
+            steps = means(steps, end, budget) if len(steps) > budget else [*steps, (end, steps[-1][1])]
+            title, factor, unit, zero = _meaning(track)
+            rows.append(
+                {
+                    "title": text(title), "unit": text(unit), "zero": zero,
+                    "x": rounded(t * scale.factor for t, _ in steps),
+                    "y": rounded((value * factor for _, value in steps), 5),
+                }
+            )  # fmt: skip
+        nodes.append(rows)
+    choices = "".join(f'<option value="{i}">{text(actor)}</option>' for i, actor in enumerate(listed))
+    return Section(
+        name="power",
+        title="Power over time",
+        lead=_lead(trace, tracks),
+        body=f'<p><label>Node <select id="counter-node">{choices}</select></label></p>'
+        '<figure><div class="plot" id="plot-counters" role="img" '
+        'aria-label="Power of the chosen node over simulated time"></div></figure>'
+        f"{_statement(len(tracks), len(listed), thinned, end / budget)}",
+        extra={
+            "counters": {
+                "nodes": nodes,
+                "time": f"simulated time, {scale.unit}",
+                "range": [0, end * scale.factor],
+            }
+        },
+    )
+
+
+def means(steps: Steps, end: Seconds, bins: int) -> Steps:
+    """Steps averaged over time in `bins` equal parts up to `end`.
+
+    >>> means([(0.0, 1.0), (1.0, 3.0)], 4.0, 2)
+    [(0.0, 2.0), (2.0, 3.0), (4.0, 3.0)]
+    """
+    start = steps[0][0]
+    width = (end - start) / bins
+    areas, covered = [0.0] * bins, [0.0] * bins
+    for (t0, value), (t1, _) in zip(steps, [*steps[1:], (end, 0.0)], strict=True):
+        first = min(int((t0 - start) / width), bins - 1)
+        last = min(int((t1 - start) / width), bins - 1)
+        for i in range(first, last + 1):
+            inside = min(t1, start + (i + 1) * width) - max(t0, start + i * width)
+            areas[i] += value * max(inside, 0.0)
+            covered[i] += max(inside, 0.0)
+    values = [area / seconds if seconds else 0.0 for area, seconds in zip(areas, covered, strict=True)]
+    return [(start + i * width, value) for i, value in enumerate(values)] + [(end, values[-1])]
+
+
+def _place(track: str) -> tuple[int, str]:
+    prefixes = [prefix for prefix, *_ in _TRACKS]
+    found = [i for i, prefix in enumerate(prefixes) if track.startswith(prefix)]
+    return (found[0] if found else len(prefixes), track)
+
+
+def _meaning(track: str) -> tuple[str, float, str, bool]:
+    """Title, factor, unit of a track and whether its axis starts at zero."""
+    for prefix, title, factor, unit, zero in _TRACKS:
+        if track.startswith(prefix):
+            part = track[len(prefix) :].lstrip(".")
+            return (f"{part} {title}" if "." in track else title, factor, unit, zero)
+    return (track, 1.0, "", False)
+
+
+def _lead(trace: Trace, tracks: dict[str, dict[str, Steps]]) -> str:
+    peaks = {
+        actor: max(value for _, value in mine["power_w"])
+        for actor, mine in tracks.items()
+        if "power_w" in mine
+    }
+    if not peaks:
+        return "Clocks, temperature and charge of a node over simulated time."
+    top = max(peaks, key=lambda actor: (peaks[actor], actor))
+    mean = trace.summary["energy_j"]["total"] / (trace.summary["simulated_s"] or 1.0)
+    return (
+        f"All nodes together drew {significant(mean)} W on average. The highest draw of one node "
+        f"was {significant(peaks[top])} W, by {text(top)}."
+    )
+
+
+def _statement(nodes: int, listed: int, thinned: bool, width: Seconds) -> str:
+    words = ""
+    if listed < nodes:
+        words += f"The {count(listed)} largest consumers of {count(nodes, 'node')} can be chosen. "
+    if thinned:
+        words += (
+            f"Tracks with many changes show means over about {duration(width)}, which keeps the "
+            "area under the curve. "
+        )
+    return f'<p class="note">{words}Every change is in counters.parquet.</p>'

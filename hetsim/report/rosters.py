@@ -1,0 +1,107 @@
+"""The tables of a run: every device, every round."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from hetsim.core.trace import Trace
+from hetsim.report.base import Column, Section, table
+from hetsim.report.dropouts import WORDS, dropped
+from hetsim.report.numbers import NONE, count, fixed, score, significant, time_scale
+
+_DEVICES = 1000
+_ROUNDS = 2500
+
+Row = dict[str, Any]
+
+
+def devices(trace: Trace) -> Section:
+    """The section with a row for each node."""
+    rows = trace.devices
+    if len(rows) > _DEVICES:
+        rows = sorted(rows, key=lambda row: -row["energy_j"])[:_DEVICES]
+    nodes = len(trace.devices)
+    lead = f"{count(nodes, 'node')}"
+    lead += (
+        "." if len(rows) == nodes else f", of which the {count(len(rows))} that drew most are shown."
+    )
+    return Section(
+        name="devices",
+        title="Devices",
+        lead=f"{lead} Click a heading to sort.",
+        body=table(_device_columns(rows), sortable=True, label="Devices")
+        + '<p class="note">Above base: what the node drew on top of its base power. As a '
+        "participant: everything it drew from being selected to its last needed act. "
+        "All rows are in devices.parquet.</p>",
+    )
+
+
+def _device_columns(rows: Sequence[Row]) -> list[Column]:
+    def names(title: str, key: str) -> Column:
+        return Column(title=title, cells=[row[key] for row in rows], kind="name")
+
+    def number(title: str, key: str, unit: str = "", factor: float = 1.0, hint: str = "") -> Column:
+        values = (None if row[key] is None else row[key] * factor for row in rows)
+        return Column(title=title, cells=fixed(values), unit=unit, hint=hint)
+
+    drops = [dropped(row) for row in rows]
+    every = [
+        names("Device", "device"), names("Profile", "profile"), names("Role", "role"),
+        names("Power scope", "power_scope"),
+        Column(title="Rounds done", cells=[count(row["rounds_done"]) for row in rows]),
+        Column(title="Dropped", cells=[count(n) for n in drops], hint="; ".join(WORDS.values())),
+        number("Energy", "energy_j", "J"), number("Above base", "active_j", "J"),
+        number("As participant", "participant_j", "J"), number("Compute", "compute_j", "J"),
+        number("Memory", "memory_j", "J"), number("Radio", "radio_j", "J"),
+        number("Idle", "idle_j", "J"), number("Busy", "busy_s", "s"),
+        number("Battery at end", "battery_end_wh", "Wh"),
+        number("Hottest", "temperature_max_c", "°C"),
+        number("Peak memory", "peak_memory_b", "MB", 1e-6),
+        number("Sent up", "bytes_up", "MB", 1e-6), number("Received", "bytes_down", "MB", 1e-6),
+        Column(
+            title="Could not take part because", cells=[row["excluded"] for row in rows],
+            kind="prose",
+        ),
+    ]  # fmt: skip
+    return [column for column in every if any(cell not in ("", NONE) for cell in column.cells)]
+
+
+def rounds(trace: Trace) -> Section:
+    """The section with a row for each round."""
+    rows = trace.rounds[:_ROUNDS]
+    if not rows:
+        return Section(name="rounds", title="Rounds", lead="No round was completed.", body="")
+    clock = time_scale(trace.summary["simulated_s"])
+
+    def column(title: str, unit: str, value: Callable[[Row], float | None]) -> Column:
+        return Column(title=title, unit=unit, cells=fixed(value(row) for row in rows))
+
+    columns = [
+        Column(title="Round", cells=[str(row["round"]) for row in rows]),
+        column("Start", clock.unit, lambda row: row["t0_s"] * clock.factor),
+        column("Duration", "s", lambda row: row["t1_s"] - row["t0_s"]),
+        Column(title="Participants", cells=[count(row["participants"]) for row in rows]),
+        Column(title="Dropped", cells=[count(row["dropped"]) for row in rows]),
+        Column(title="Accuracy", cells=[score(row["accuracy"]) for row in rows]),
+        Column(
+            title="Loss",
+            cells=[NONE if row["loss"] is None else significant(row["loss"]) for row in rows],
+        ),
+        column("Energy", "J", lambda row: row["energy_j"]),
+        column("Sent up", "MB", lambda row: row["bytes_up"] * 1e-6),
+        column("Sent down", "MB", lambda row: row["bytes_down"] * 1e-6),
+        Column(title="Model version", cells=[str(row["model_version"]) for row in rows]),
+    ]
+    shown = (
+        f"All {count(len(rows), 'round')}"
+        if len(rows) == len(trace.rounds)
+        else f"The first {count(len(rows))} of {count(len(trace.rounds), 'round')}; "
+        "all are in rounds.parquet"
+    )
+    return Section(
+        name="rounds",
+        title="Rounds",
+        lead=f"{shown}. A dash in a column means that nothing was evaluated then.",
+        body=table(columns, sortable=True, label="Rounds"),
+    )

@@ -1,0 +1,125 @@
+"""The columns of the run folder's tables; every unit is in the column's name.
+
+A row must have exactly the columns of its table: a value that a file would drop in silence, or a
+column that it would fill with nothing, is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from hetsim.core.errors import HetsimError
+from hetsim.core.trace import Counter, Note, Span
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pyarrow as pa
+
+ROUNDS = {
+    "round": "int64", "t0_s": "float64", "t1_s": "float64", "model_version": "int64",
+    "accuracy": "float64?", "loss": "float64?", "participants": "int64", "dropped": "int64",
+    "energy_j": "float64", "bytes_up": "float64", "bytes_down": "float64",
+}  # fmt: skip
+"""One row a round or server step. "?" marks a column that may be empty."""
+
+DEVICES = {
+    "device": "string", "role": "string", "profile": "string", "power_scope": "string",
+    "rounds_done": "int64", "dropped_battery": "int64", "dropped_memory": "int64",
+    "dropped_deadline": "int64", "dropped_churn": "int64", "energy_j": "float64",
+    "active_j": "float64", "participant_j": "float64", "compute_j": "float64",
+    "memory_j": "float64", "radio_j": "float64", "idle_j": "float64", "busy_s": "float64",
+    "battery_end_wh": "float64?", "temperature_max_c": "float64?", "peak_memory_b": "float64",
+    "bytes_up": "float64", "bytes_down": "float64", "excluded": "string",
+}  # fmt: skip
+"""One row a node that draws power; `excluded` says why it could not take part, or nothing."""
+
+SPANS = {
+    "t0_s": "float64", "t1_s": "float64", "actor": "string", "kind": "string",
+    "energy_j": "float64", "size_b": "float64", "key": "string", "serial": "int64",
+    "peer": "string", "round": "int64", "outcome": "string", "progress": "float64",
+}  # fmt: skip
+"""One row a `Span`, its fields in order."""
+
+COUNTERS = {"t_s": "float64", "actor": "string", "track": "string", "value": "float64"}
+"""One row a `Counter`, its fields in order."""
+
+NOTES = {"t_s": "float64", "actor": "string", "cause": "string", "text": "string"}
+"""One row a `Note`, its fields in order."""
+
+
+def schema(columns: Mapping[str, str]) -> pa.Schema:
+    """The Arrow schema of a table above."""
+    import pyarrow as pa
+
+    return pa.schema(
+        [
+            pa.field(name, pa.type_for_alias(kind.rstrip("?")), nullable=kind.endswith("?"))
+            for name, kind in columns.items()
+        ]
+    )
+
+
+def write_rows(
+    file: BinaryIO, columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]], what: str
+) -> None:
+    """Write dictionaries as a Parquet file.
+
+    Raises:
+        HetsimError: a row of `what` lacks a column or has one that the table does not know.
+    """
+    for i, row in enumerate(rows):
+        if row.keys() != columns.keys():
+            lacks, extra = columns.keys() - row.keys(), row.keys() - columns.keys()
+            raise HetsimError(
+                f"{what}: row {i} lacks {sorted(lacks)} and has unknown {sorted(extra)}.\n"
+                "    The columns of the run folder are defined in hetsim/report/tables.py."
+            )
+    _write(file, columns, [[row[name] for row in rows] for name in columns])
+
+
+def write_tuples(
+    file: BinaryIO, columns: Mapping[str, str], rows: Iterable[Span | Counter | Note]
+) -> None:
+    """Write named tuples, whose fields are the columns in order, as a Parquet file."""
+    values = list(zip(*rows, strict=True)) or [()] * len(columns)
+    _write(file, columns, values)
+
+
+def _write(file: BinaryIO, columns: Mapping[str, str], values: Sequence[Sequence[Any]]) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    form = schema(columns)
+    arrays = [pa.array(column, field.type) for column, field in zip(values, form, strict=True)]
+    pq.write_table(pa.Table.from_arrays(arrays, schema=form), file, compression="zstd")
+
+
+def read_columns(path: Path, columns: Mapping[str, str]) -> list[list[Any]]:
+    """The columns of a Parquet file in the order of `columns`.
+
+    Raises:
+        HetsimError: the file is missing, damaged or has other columns.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise HetsimError(f"{path}: cannot be read as a Parquet table ({error})") from None
+    if not table.schema.equals(schema(columns)):
+        raise HetsimError(
+            f"{path}: its columns are not those of this version of hetsim.\n"
+            f"    Expected {', '.join(columns)}; run the topology again."
+        )
+    return [table.column(name).to_pylist() for name in columns]
+
+
+def read_rows(path: Path, columns: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The rows of a Parquet file as dictionaries."""
+    return [
+        dict(zip(columns, row, strict=True))
+        for row in zip(*read_columns(path, columns), strict=True)
+    ]

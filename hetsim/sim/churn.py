@@ -1,0 +1,84 @@
+"""Availability: when a device is there at all. One frozen class a pattern, all with one method.
+
+`changes(rng)` yields the instants at which a device changes sides, starting with it present at 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from hetsim.core.quantities import Seconds
+
+
+class Availability(Protocol):
+    """When a device is present."""
+
+    def changes(self, rng: np.random.Generator) -> Iterator[tuple[Seconds, bool]]:
+        """(instant, present from then on), in order; present before the first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Always:
+    """Never leaves."""
+
+    def changes(self, rng: np.random.Generator) -> Iterator[tuple[Seconds, bool]]:
+        """Nothing changes."""
+        return iter(())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Random:
+    """Leaves and comes back after exponentially distributed times.
+
+    Attributes:
+        up: mean time present.
+        down: mean time away.
+    """
+
+    up: Seconds
+    down: Seconds
+
+    def changes(self, rng: np.random.Generator) -> Iterator[tuple[Seconds, bool]]:
+        """Alternating times of both means."""
+        now, present = 0.0, True
+        while True:
+            now += float(rng.exponential(self.up if present else self.down))
+            present = not present
+            yield now, present
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Windows:
+    """Present in the same windows of every period (a phone that charges at night).
+
+    Attributes:
+        on: (from, to) pairs inside a period, in order, apart.
+        period: after which they repeat.
+    """
+
+    on: tuple[tuple[Seconds, Seconds], ...]
+    period: Seconds
+
+    def changes(self, rng: np.random.Generator) -> Iterator[tuple[Seconds, bool]]:
+        """The edges of the windows, period after period."""
+        start = 0.0
+        if not self.on or self.on[0][0] > 0.0:
+            yield 0.0, False
+        while self.on:
+            for begin, end in self.on:
+                if start + begin > 0.0:
+                    yield start + begin, True
+                yield start + end, False
+            start += self.period
+
+
+PATTERNS: dict[str, type[Always] | type[Random] | type[Windows]] = {
+    "always": Always,
+    "random": Random,
+    "windows": Windows,
+}

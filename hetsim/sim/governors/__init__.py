@@ -1,0 +1,1 @@
+"""DVFS governors, one a file."""

@@ -1,0 +1,42 @@
+"""What a DVFS governor is asked, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf
+from typing import Protocol
+
+from hetsim.core.quantities import Fraction, Seconds
+from hetsim.sim.dvfs import Domain
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """A device as its governor sees it.
+
+    Attributes:
+        domains: its frequency domains.
+        points: operating point of each now.
+        busy: share of time each is busy at these points; all 0 when idle.
+    """
+
+    domains: Sequence[Domain]
+    points: tuple[int, ...]
+    busy: tuple[Fraction, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Operating point of each domain, and when to ask again though nothing changed."""
+
+    points: tuple[int, ...]
+    review: Seconds = inf
+
+
+class Governor(Protocol):
+    """Chooses operating points whenever a device's jobs change, and at its own reviews."""
+
+    def choose(self, view: View) -> Choice:
+        """The points to use from now on."""
+        ...

@@ -1,0 +1,45 @@
+"""Frequency follows utilisation with a quarter of headroom (Linux cpufreq `schedutil`).
+
+The rule is `f = 1.25 * f_now * busy`, with `busy` the share of time the domain works at `f_now`: a
+saturated domain climbs by 1.25 a window, one that mostly waits settles where it is 80 % busy. The
+kernel smooths utilisation with a half-life of 32 ms; here each window of that length takes one
+step, which needs no state. GPU and memory clocks, which Linux governs by devfreq, follow the same
+rule (assumed).
+
+Source: Linux kernel documentation, admin-guide/pm/cpufreq, section schedutil; scheduler/schedutil.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+
+from hetsim.core.quantities import Fraction, Seconds
+from hetsim.sim.dvfs import Domain
+from hetsim.sim.governors.base import Choice, View
+
+_HEADROOM = 1.25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedutil:
+    """Utilisation-driven frequency.
+
+    Attributes:
+        window: seconds between two steps.
+    """
+
+    window: Seconds = 0.032
+
+    def choose(self, view: View) -> Choice:
+        """One step towards the frequency that leaves a fifth idle."""
+        points = tuple(
+            self._point(domain, point, busy)
+            for domain, point, busy in zip(view.domains, view.points, view.busy, strict=True)
+        )
+        return Choice(points, inf if points == view.points else self.window)
+
+    def _point(self, domain: Domain, now: int, busy: Fraction) -> int:
+        wanted = _HEADROOM * domain.points[now].frequency * busy
+        above = (i for i, point in enumerate(domain.points) if point.frequency >= wanted)
+        return next(above, len(domain.points) - 1)

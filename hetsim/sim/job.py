@@ -1,0 +1,179 @@
+"""A job: work and bytes that progress together as one activity.
+
+A compute job has one part, a transfer one, a stream several. The job knows what a unit of progress
+takes of processors and links at the present operating points, and asks again when they change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from math import inf
+
+from hetsim.core.cost import Cost
+from hetsim.core.quantities import Bytes, Joules, Seconds
+from hetsim.sim.network.base import Route
+from hetsim.sim.node import Node
+from hetsim.sim.requests import pipeline_time
+from hetsim.sim.sharing import Activity, Drawn, Resource, Sharing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """A part that computes `cost` on `node`."""
+
+    node: Node
+    cost: Cost
+    kind: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flow:
+    """A part that moves `size` bytes along `route`."""
+
+    route: Route
+    size: Bytes
+    kind: str
+
+
+@dataclass(slots=True)
+class _Terms:
+    """What one unit of progress, the whole job, takes."""
+
+    uses: dict[Resource, float] = field(default_factory=dict[Resource, float])
+    payers: dict[Drawn, dict[str, Joules]] = field(default_factory=dict[Drawn, dict[str, Joules]])
+    alone: list[Seconds] = field(default_factory=list[Seconds])
+    prices: list[Joules] = field(default_factory=list[Joules])
+
+
+class Job:
+    """Parts in progress together, from 0 to 1.
+
+    Attributes:
+        parts: what it consists of.
+        joules: drawn above base so far, by part.
+    """
+
+    def __init__(
+        self,
+        sharing: Sharing,
+        parts: tuple[Work | Flow, ...],
+        finish: Callable[[Job], None],
+        *,
+        items: int = 1,
+        window: float = inf,
+    ) -> None:
+        self.sharing, self.parts, self._finish = sharing, parts, finish
+        self.items, self.window = items, window
+        self.joules = [0.0] * len(parts)
+        self._marked: Joules = 0.0
+        self.activity: Activity | None = None
+        self.ended = False
+        self._prices: list[Joules] = []
+        self._nodes: tuple[Node, ...] = ()
+
+    def start(self) -> None:
+        """Let it progress from now on."""
+        for part in self.parts:
+            if isinstance(part, Work):
+                part.node.enter(self)
+        terms = self._terms()
+        self._prices = terms.prices
+        weight, cap = self._share(terms)
+        self.activity = Activity(
+            1.0, terms.uses, self._complete, weight=weight, cap=cap, payers=terms.payers
+        )
+        self._enlist(terms.payers)
+        self.sharing.start(self.activity)
+
+    def refresh(self) -> None:
+        """Operating points changed: price the rest of the job again."""
+        if not self.activity:
+            return
+        self.activity.settle(self.sharing.env.now)
+        self._mark()
+        terms = self._terms()
+        self._prices = terms.prices
+        weight, cap = self._share(terms)
+        self.sharing.reprice(self.activity, terms.uses, terms.payers, weight, cap)
+
+    def stop(self) -> float:
+        """End it now; returns the share that was done."""
+        if self.ended or not self.activity:
+            return 0.0
+        progress = self.sharing.stop(self.activity)
+        self._end()
+        return progress
+
+    def costs_on(self, node: Node) -> list[Cost]:
+        """The costs of its parts on `node`."""
+        return [part.cost for part in self.parts if isinstance(part, Work) and part.node is node]
+
+    def _complete(self) -> None:
+        self._end()
+        self._finish(self)
+
+    def _end(self) -> None:
+        self.ended = True
+        self._mark()
+        assert self.activity
+        for node in self._nodes:
+            del node.activities[self.activity]
+        for part in self.parts:
+            if isinstance(part, Work):
+                part.node.leave(self)
+
+    def _enlist(self, payers: dict[Drawn, dict[str, Joules]]) -> None:
+        assert self.activity
+        self._nodes = tuple(node for node in payers if isinstance(node, Node))
+        for node in self._nodes:
+            node.activities[self.activity] = None
+
+    def _mark(self) -> None:
+        """Split the joules since the last mark over the parts, by price."""
+        assert self.activity
+        fresh = self.activity.joules - self._marked
+        self._marked = self.activity.joules
+        total = sum(self._prices)
+        if total:
+            for i, price in enumerate(self._prices):
+                self.joules[i] += fresh * price / total
+
+    def _terms(self) -> _Terms:
+        terms = _Terms()
+        for part in self.parts:
+            price = 0.0
+            if isinstance(part, Work):
+                effort = part.node.effort(part.cost)
+                processor = part.node.processor
+                terms.uses[processor] = terms.uses.get(processor, 0.0) + effort.duration
+                terms.alone.append(effort.duration)
+                bills = {part.node: part.node.kinds(effort)}
+            else:
+                for resource, use in part.route.uses.items():
+                    terms.uses[resource] = terms.uses.get(resource, 0.0) + use * part.size
+                terms.alone.append(part.route.duration(part.size))
+                bills = {
+                    node: {kind: joules * part.size for kind, joules in kinds.items()}
+                    for node, kinds in part.route.payers.items()
+                }
+            for node, kinds in bills.items():
+                mine = terms.payers.setdefault(node, {})
+                for kind, joules in kinds.items():
+                    mine[kind] = mine.get(kind, 0.0) + joules
+                    price += joules
+            terms.prices.append(price)
+        return terms
+
+    def _share(self, terms: _Terms) -> tuple[float, float]:
+        """Weight and cap: bytes compete by throughput, processor seconds by time."""
+        flows = [part for part in self.parts if isinstance(part, Flow)]
+        if flows:
+            weight = max(flow.route.weight / flow.size for flow in flows)
+        else:
+            weight = 1.0 / max(terms.alone)
+        if len(self.parts) == 1:
+            return weight, inf
+        each = [seconds / self.items for seconds in terms.alone]
+        latency = sum(flow.route.latency for flow in flows)
+        return weight, 1.0 / (pipeline_time(each, self.items, self.window) + latency)

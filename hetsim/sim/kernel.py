@@ -1,0 +1,507 @@
+"""Plays scripts on SimPy: answers their requests with time and joules.
+
+The kernel drives each script by `send` and `throw`; a request becomes a job on nodes and links, a
+timeout, children or an observation. It notes which node holds which Ref, so that (with `causality`
+on) a script cannot use a value that no one paid to bring there. Observations wait until the clock
+is about to move, then all pending ones settle as one batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from math import inf
+from typing import Any, Protocol
+
+import simpy
+
+from hetsim.core.errors import (
+    CausalityError,
+    Cause,
+    Dropped,
+    HetsimError,
+    NeedsLearning,
+    OutOfMemory,
+)
+from hetsim.core.quantities import Seconds
+from hetsim.core.ref import Ref
+from hetsim.core.trace import Note, Span, Trace
+from hetsim.sim.clock import OBSERVE, Call
+from hetsim.sim.graph import Network
+from hetsim.sim.job import Flow, Job, Work
+from hetsim.sim.node import Node
+from hetsim.sim.requests import (
+    Child,
+    Compute,
+    Gather,
+    Observe,
+    Outcome,
+    Request,
+    Script,
+    Sleep,
+    Stream,
+    Transfer,
+)
+from hetsim.sim.sharing import Sharing
+
+Observer = Callable[[Sequence[Ref[Any]]], list[Any]]
+"""Computes learned values; takes no simulated time."""
+
+
+class _Waiting(Protocol):
+    """What a task waits for."""
+
+    def cancel(self) -> float:
+        """Give it up now; returns the share that was done."""
+        ...
+
+
+_PATIENCE = 8
+"""How often a script that must end may go on awaiting before it is closed."""
+
+
+class Task:
+    """A script being played on behalf of a node.
+
+    Attributes:
+        node: whose misfortune ends it.
+        waiting: what it waits for, if anything.
+        doom: why it must end, once it must.
+    """
+
+    __slots__ = ("doom", "ended", "node", "patience", "script", "waiting")
+
+    def __init__(self, script: Script[Any], node: Node, ended: Callable[[Outcome], None]) -> None:
+        self.script, self.node, self.ended = script, node, ended
+        self.waiting: _Waiting | None = None
+        self.doom: Dropped | None = None
+        self.patience = _PATIENCE
+
+
+def _refuse_to_observe(refs: Sequence[Ref[Any]]) -> list[Any]:
+    raise NeedsLearning("this run computes no learned values: nothing can be observed")
+
+
+class Kernel:
+    """One simulated world.
+
+    Attributes:
+        env: owner of the clock.
+        nodes: by name.
+        trace: what has happened.
+        round: number that new spans carry.
+    """
+
+    def __init__(
+        self,
+        trace: Trace,
+        *,
+        observer: Observer = _refuse_to_observe,
+        causality: bool = False,
+    ) -> None:
+        self.env = simpy.Environment()
+        self.trace = trace
+        self.nodes: dict[str, Node] = {}
+        self.network = Network()
+        self.sharing = Sharing(self.env)
+        self.round = -1
+        self._observer, self._causality = observer, causality
+        self._observing: list[tuple[Task, Observe]] = []
+        self._tasks: dict[str, dict[Task, None]] = {}
+        self._holds: dict[str, set[str]] = {}
+        self._serial = 0
+        self._failure: BaseException | None = None
+
+    # --- the world ------------------------------------------------------------------------------
+
+    def add(self, node: Node) -> None:
+        """Take a node into the world."""
+        self.nodes[node.name] = node
+        self._tasks[node.name] = {}
+        self._holds[node.name] = set()
+        node.on_empty = partial(self.kill, node, "battery")
+
+    def give(self, node: str, *refs: Ref[Any]) -> None:
+        """Say that `node` holds `refs` from the start."""
+        self._holds[node].update(ref.key for ref in refs)
+
+    def note(self, node: str, cause: str, text: str) -> None:
+        """Tell the reader of the trace something."""
+        self.trace.notes.append(Note(self.env.now, node, cause, text))
+
+    def kill(self, node: Node, cause: Cause) -> None:
+        """`node` stops: everything it does ends here, and it draws its "off" power."""
+        self.note(node.name, cause, {
+            "battery": "the battery is empty", "churn": "left",
+        }.get(cause, cause))  # fmt: skip
+        for task in list(self._tasks[node.name]):
+            self.doom(task, Dropped(cause))
+        for task in [task for tasks in self._tasks.values() for task in tasks]:
+            if isinstance(task.waiting, _Jobs) and task.waiting.touches(node.name):
+                self.resume(task, None, Dropped(cause, task.waiting.cancel(), f"{node.name} left"))
+        node.switch("off")
+
+    def revive(self, node: Node) -> None:
+        """`node` is back, idle, with nothing in hand."""
+        node.switch("idle")
+        self.note(node.name, "churn", "back")
+
+    def run(self, script: Script[Any], node: str) -> Seconds:
+        """Play `script` to its end; returns the simulated time of its end.
+
+        Raises:
+            HetsimError: nothing is left to happen and the script still waits.
+            BaseException: whatever a script raised.
+        """
+        outcomes: list[Outcome] = []
+        self.start(script, self.nodes[node], outcomes.append)
+        while not outcomes:
+            if self._failure:
+                raise self._failure
+            if self.env.peek() == inf:
+                raise HetsimError(
+                    "nothing is left to happen, and the server still waits: "
+                    "every device it waits for is gone"
+                )
+            self.env.step()
+        if self._failure:
+            raise self._failure
+        if outcomes[0].dropped:
+            raise HetsimError(f"the server stopped: {outcomes[0].dropped}")
+        for each in self.nodes.values():
+            each.settle(outcomes[0].finished)
+        return outcomes[0].finished
+
+    # --- tasks ----------------------------------------------------------------------------------
+
+    def start(self, script: Script[Any], node: Node, ended: Callable[[Outcome], None]) -> Task:
+        """Play `script` from this instant on; `ended` is called with how it ended."""
+        task = Task(script, node, ended)
+        self._tasks[node.name][task] = None
+        if node.state == "off":
+            task.doom = Dropped("battery" if node.battery and node.battery.empty else "churn")
+        task.waiting = _Nap(self, task, 0.0, task.doom)
+        return task
+
+    def resume(self, task: Task, value: Any, error: Exception | None = None) -> None:
+        """Let a script go on until it waits again; immediate answers loop here, never recurse."""
+        task.waiting = None
+        while True:
+            try:
+                request = task.script.throw(error) if error else task.script.send(value)
+            except StopIteration as stop:
+                return self._end(task, Outcome(value=stop.value, finished=self.env.now))
+            except Dropped as dropped:
+                return self._end(task, Outcome(dropped=dropped, finished=self.env.now))
+            except BaseException as failure:  # surfaces from `run`, with the script's own traceback
+                self._failure = self._failure or failure
+                return self._end(task, Outcome(finished=self.env.now))
+            value = error = None
+            if task.doom:
+                task.patience -= 1
+                if not task.patience:
+                    task.script.close()
+                    return self._end(task, Outcome(dropped=task.doom, finished=self.env.now))
+                error = task.doom
+                continue
+            try:
+                waits = self._serve(task, request)
+            except (Dropped, CausalityError) as failure:
+                error = failure
+                continue
+            if waits:
+                return None
+
+    def _end(self, task: Task, outcome: Outcome) -> None:
+        del self._tasks[task.node.name][task]
+        task.ended(outcome)
+
+    def doom(self, task: Task, dropped: Dropped) -> None:
+        """End what `task` waits for, and then its script."""
+        if task.doom:
+            return
+        progress = task.waiting.cancel() if task.waiting else 0.0
+        task.doom = Dropped(dropped.cause, progress, dropped.detail)
+        self.resume(task, None, task.doom)
+
+    # --- requests -------------------------------------------------------------------------------
+
+    def _serve(self, task: Task, request: Request[Any]) -> bool:
+        """Begin to answer; False if the answer is None, at once."""
+        match request:
+            case Compute():
+                return _Jobs(self, task, (request,)).start()
+            case Transfer():
+                return _Jobs(self, task, (request,)).start()
+            case Stream(stages=stages, items=items, window=window):
+                return _Jobs(self, task, stages, items, window).start()
+            case Sleep(duration=duration):
+                task.waiting = _Nap(self, task, duration)
+            case Gather():
+                _Family(self, task, request).start()
+            case Observe():
+                self._check_held(request)
+                if not self._observing:
+                    Call(self.env, self._observe, priority=OBSERVE)
+                self._observing.append((task, request))
+                task.waiting = _Nothing()
+            case _:
+                raise HetsimError(f"a script awaits {request!r}, which the kernel cannot answer")
+        return True
+
+    def _observe(self) -> None:
+        batch, self._observing = self._observing, []
+        batch = [(task, request) for task, request in batch if not task.doom]
+        values = iter(self._observer([ref for _, request in batch for ref in request.refs]))
+        answers = [(task, [next(values) for _ in request.refs]) for task, request in batch]
+        for task, answer in answers:
+            if not task.doom:
+                self.resume(task, answer)
+
+    # --- who holds what -------------------------------------------------------------------------
+
+    def check_held(self, node: str, refs: Sequence[Ref[Any]], act: str, remedy: str) -> None:
+        """Refuse to let `node` use what never reached it.
+
+        Raises:
+            CausalityError: it holds one of `refs` not.
+        """
+        if not self._causality:
+            return
+        for ref in refs:
+            if ref.key not in self._holds[node]:
+                raise CausalityError(f"{node} {act} {ref!r} but never received it: {remedy} first")
+
+    def _check_held(self, request: Observe) -> None:
+        if request.node:
+            self.check_held(
+                request.node, request.refs, "observes", "upload it there, or compute it there"
+            )
+
+    def hold(self, node: str, refs: Sequence[Ref[Any]]) -> None:
+        """Note that `node` holds `refs` from now on."""
+        if self._causality:
+            self._holds[node].update(ref.key for ref in refs)
+
+    def span(self, t0: Seconds, part: Compute | Transfer, job: Job, index: int, done: float,
+             outcome: str) -> None:  # fmt: skip
+        """Write a finished segment into the trace."""
+        self._serial += 1
+        if isinstance(part, Compute):
+            actor, peer, size = part.node, "", 0.0
+            key = part.makes.key if part.makes else ""
+        else:
+            away = self.nodes[part.source].role == "server"
+            actor, peer = (part.target, part.source) if away else (part.source, part.target)
+            size = part.size * done
+            key = part.carries[0].key if part.carries else ""
+        self.trace.spans.append(
+            Span(
+                t0,
+                self.env.now,
+                actor,
+                part.kind,
+                job.joules[index],
+                size,
+                key,
+                self._serial,
+                peer,
+                self.round,
+                outcome,
+                done,
+            )  # fmt: skip
+        )
+
+
+class _Nothing:
+    """A wait that can be given up without consequence."""
+
+    def cancel(self) -> float:
+        return 0.0
+
+
+class _Nap:
+    """A wait for time to pass."""
+
+    def __init__(
+        self, kernel: Kernel, task: Task, duration: Seconds, error: Dropped | None = None
+    ) -> None:
+        self._t0, self._duration, self._env = kernel.env.now, duration, kernel.env
+        self._call = Call(kernel.env, partial(kernel.resume, task, None, error), duration)
+
+    def cancel(self) -> float:
+        self._call.cancelled = True
+        return (self._env.now - self._t0) / self._duration if self._duration else 1.0
+
+
+class _Jobs:
+    """A wait for a compute, a transfer or a stream of both."""
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        task: Task,
+        stages: Sequence[Compute | Transfer],
+        items: int = 1,
+        window: float = inf,
+    ) -> None:
+        self.kernel, self.task, self.stages = kernel, task, stages
+        self.items, self.window = items, window
+        self.t0 = kernel.env.now
+        self.admitted: list[Compute] = []
+        self.latency: Call | None = None
+        self.job: Job | None = None
+
+    def start(self) -> bool:
+        """Begin; False if there is nothing to wait for."""
+        kernel = self.kernel
+        for stage in self.stages:
+            if isinstance(stage, Compute):
+                kernel.check_held(stage.node, stage.needs, "works on",
+                                  "`await device.download(...)`")  # fmt: skip
+                self._admit(stage)
+            else:
+                kernel.check_held(stage.source, stage.carries, "sends",
+                                  "compute it there (`await run.server.compute(...)`)")  # fmt: skip
+        work = tuple(self._part(stage) for stage in self.stages if not _free(stage))
+        delay = sum(part.route.latency for part in work if isinstance(part, Flow))
+        if not work:
+            delay = sum(kernel.network.route(stage.source, stage.target).latency
+                        for stage in self.stages if isinstance(stage, Transfer))  # fmt: skip
+        self.task.waiting = self
+        if work:
+            self.job = Job(kernel.sharing, work, self._done, items=self.items, window=self.window)
+        if delay and len(self.stages) == 1:
+            self.latency = Call(kernel.env, self._arrived, delay)
+            return True
+        return self._begin()
+
+    def cancel(self) -> float:
+        """Give it up now."""
+        progress = 0.0
+        if self.latency:
+            self.latency.cancelled = True
+        elif self.job:
+            progress = self.job.stop()
+        self._finish(progress, "dropped")
+        return progress
+
+    def _arrived(self) -> None:
+        """The latency is over."""
+        self.latency = None
+        if not self._begin():
+            self.kernel.resume(self.task, None)
+
+    def _begin(self) -> bool:
+        if self.job:
+            self.job.start()
+            return True
+        self._finish(1.0, "done")
+        self.task.waiting = None
+        return False
+
+    def touches(self, node: str) -> bool:
+        """Whether `node` takes part."""
+        return any(
+            node in ((stage.node,) if isinstance(stage, Compute) else (stage.source, stage.target))
+            for stage in self.stages
+        )
+
+    def _done(self, _: Job) -> None:
+        self._finish(1.0, "done")
+        self.kernel.resume(self.task, None)
+
+    def _finish(self, progress: float, outcome: str) -> None:
+        kernel = self.kernel
+        for stage in self.admitted:
+            kernel.nodes[stage.node].memory.release(stage.cost.memory)
+        index = 0
+        for stage in self.stages:
+            if not _free(stage):
+                assert self.job
+                kernel.span(self.t0, stage, self.job, index, progress, outcome)
+                index += 1
+            if outcome == "done":
+                if isinstance(stage, Compute):
+                    kernel.hold(stage.node, (stage.makes,) if stage.makes else ())
+                else:
+                    kernel.hold(stage.target, stage.carries)
+
+    def _admit(self, stage: Compute) -> None:
+        node = self.kernel.nodes[stage.node]
+        try:
+            node.memory.admit(node.name, stage.cost.memory)
+        except OutOfMemory as error:
+            for earlier in self.admitted:
+                self.kernel.nodes[earlier.node].memory.release(earlier.cost.memory)
+            self.kernel.note(node.name, "memory", str(error))
+            raise Dropped("memory", detail=str(error)) from error
+        self.admitted.append(stage)
+
+    def _part(self, stage: Compute | Transfer) -> Work | Flow:
+        if isinstance(stage, Compute):
+            return Work(node=self.kernel.nodes[stage.node], cost=stage.cost, kind=stage.kind)
+        route = self.kernel.network.route(stage.source, stage.target)
+        return Flow(route=route, size=stage.size, kind=stage.kind)
+
+
+def _free(stage: Compute | Transfer) -> bool:
+    """Whether a stage takes no time of its own."""
+    if isinstance(stage, Transfer):
+        return stage.size <= 0.0
+    cost = stage.cost
+    return not (cost.flops or cost.traffic or cost.steps or cost.samples)
+
+
+class _Family:
+    """A wait for children, which never outlive it."""
+
+    def __init__(self, kernel: Kernel, task: Task, request: Gather) -> None:
+        self.kernel, self.task, self.request = kernel, task, request
+        self.outcomes: list[Outcome | None] = [None] * len(request.children)
+        self.tasks: list[Task] = []
+        self.left = len(request.children)
+        self.delivered = 0
+        self.alarm: Call | None = None
+
+    def start(self) -> None:
+        """Play all children."""
+        self.task.waiting = self
+        for index, child in enumerate(self.request.children):
+            self.tasks.append(self._start(index, child))
+        if not self.left:
+            Call(self.kernel.env, self._answer)
+        elif self.request.deadline < inf:
+            self.alarm = Call(self.kernel.env, self._close, self.request.deadline)
+
+    def cancel(self) -> float:
+        """Drop all children with the parent."""
+        self.task.waiting = None
+        done = sum(outcome is not None for outcome in self.outcomes)
+        self._close(Dropped("churn", detail="the parent script was dropped"))
+        return done / max(len(self.outcomes), 1)
+
+    def _start(self, index: int, child: Child) -> Task:
+        node = self.kernel.nodes[child.node]
+        return self.kernel.start(child.script, node, partial(self._ended, index))
+
+    def _ended(self, index: int, outcome: Outcome) -> None:
+        self.outcomes[index] = outcome
+        self.left -= 1
+        self.delivered += outcome.dropped is None
+        if not self.left:
+            self._answer()
+        elif self.delivered == self.request.first:
+            self._close()
+
+    def _close(self, dropped: Dropped | None = None) -> None:
+        """Drop the children that are not done."""
+        for task, outcome in zip(self.tasks, list(self.outcomes), strict=True):
+            if outcome is None:
+                self.kernel.doom(task, dropped or Dropped("deadline"))
+
+    def _answer(self) -> None:
+        if self.alarm:
+            self.alarm.cancelled = True
+        if self.task.waiting is self:
+            self.kernel.resume(self.task, list(self.outcomes))

@@ -1,0 +1,1 @@
+"""Network technologies, one a file."""

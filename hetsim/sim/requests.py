@@ -1,0 +1,162 @@
+"""What a script may await: plain data that knows nothing of SimPy.
+
+A script is a coroutine. `await Compute(...)` hands the request to whoever plays the script (the
+kernel, a tracer, a test that calls `script.send(answer)`) and returns the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Generator
+from dataclasses import dataclass, field
+from math import inf
+from typing import Any, Generic, TypeVar
+
+from hetsim.core.cost import Cost
+from hetsim.core.errors import Dropped
+from hetsim.core.quantities import Bytes, Seconds
+from hetsim.core.ref import Ref
+
+T = TypeVar("T")
+Script = Coroutine["Request[Any]", Any, T]
+
+
+class Request(Generic[T]):
+    """Base of everything awaitable; `T` is the type of the answer."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[Request[T], T, T]:
+        return (yield self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compute(Request[None]):
+    """Do `cost` on `node`.
+
+    Attributes:
+        node: name of the node that works.
+        cost: the work.
+        kind: what to call it in the trace ("train", "mean").
+        needs: Refs the node must hold.
+        makes: Ref it holds afterwards.
+    """
+
+    node: str
+    cost: Cost
+    kind: str = "compute"
+    needs: tuple[Ref[Any], ...] = ()
+    makes: Ref[Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transfer(Request[None]):
+    """Move `size` bytes from `source` to `target` along the network's path.
+
+    Attributes:
+        carries: Refs that the target holds afterwards.
+    """
+
+    source: str
+    target: str
+    size: Bytes
+    kind: str = "transfer"
+    carries: tuple[Ref[Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stream(Request[None]):
+    """A pipeline: each of `items` equal parts passes through all stages in order.
+
+    Alone it takes the closed form of a flow shop: `sum + (items - 1) * longest` with a free
+    window, `items * sum` with window 1, the max-plus recurrence in between. When its links or
+    processors are shared it slows down as a whole (a fluid flow).
+
+    Attributes:
+        stages: `Compute` and `Transfer` requests holding the totals over all items.
+        items: number of parts.
+        window: how many parts may be in the pipeline at once.
+    """
+
+    stages: tuple[Compute | Transfer, ...]
+    items: int
+    window: float = inf
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sleep(Request[None]):
+    """Let time pass."""
+
+    duration: Seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Observe(Request[list[Any]]):
+    """Learned values of `refs`, computed by now in no simulated time."""
+
+    refs: tuple[Ref[Any], ...]
+    node: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Child:
+    """A script and the node whose misfortune ends it."""
+
+    script: Script[Any]
+    node: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a child ended.
+
+    Attributes:
+        value: what it returned, if it was not dropped.
+        dropped: why it was dropped, or None.
+        finished: when.
+    """
+
+    value: Any = None
+    dropped: Dropped | None = None
+    finished: Seconds = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gather(Request[list[Outcome]]):
+    """Play `children` side by side; answers with their outcomes in order.
+
+    Children never outlive it: those unfinished after `deadline` seconds, or once `first` of them
+    have delivered, get `Dropped("deadline")`.
+    """
+
+    children: tuple[Child, ...] = field(repr=False)
+    deadline: Seconds = inf
+    first: float = inf
+
+
+def pipeline_time(stages: list[Seconds], items: int, window: float = inf) -> Seconds:
+    """Makespan of `items` parts through stages that take these seconds a part.
+
+    >>> pipeline_time([1.0, 3.0, 2.0], items=4)
+    15.0
+    >>> pipeline_time([1.0, 3.0, 2.0], items=4, window=1)
+    24.0
+    """
+    if window >= items:
+        return sum(stages) + (items - 1) * max(stages)
+    if window == 1:
+        return items * sum(stages)
+    width = int(window)
+    left: list[Seconds] = []
+    free = [0.0] * len(stages)
+    for item in range(items):
+        now: Seconds = left[item - width] if item >= width else 0.0
+        for stage, seconds in enumerate(stages):
+            now = free[stage] = max(now, free[stage]) + seconds
+        left.append(now)
+    return left[-1]
+
+
+__all__ = [
+    "Child", "Compute", "Gather", "Observe", "Outcome", "Request", "Script", "Sleep",
+    "Stream", "Transfer", "pipeline_time",
+]  # fmt: skip

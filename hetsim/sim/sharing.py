@@ -1,0 +1,318 @@
+"""Fluid sharing: activities progress at weighted max-min fair rates of the resources they use.
+
+Everything that takes time is an activity: a flow over links, a job on a processor, a pipeline over
+both. Activity i progresses at rate x_i and uses c_ir * x_i of each resource r it needs, of capacity
+C_r a second. Rates are weighted max-min fair: x_i = w_i * level, the level rising for all until a
+resource is full or a cap is reached, which fixes the activities concerned.
+
+Rates change only at events. Changes of one instant are solved together, just before the clock
+moves, and only for the component of resources they touch; each component owns one wake-up, at the
+first completion in it. A flow that uses `1 / r` seconds of a radio cell's one second of airtime a
+second, at its own rate r, makes a slow station slow down the others.
+
+Source: progressive filling, Bertsekas and Gallager, Data Networks, 2nd ed., section 6.5.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from math import inf
+from typing import Protocol
+
+import simpy
+
+from hetsim.core.quantities import Joules, Seconds, Watts
+from hetsim.sim.clock import SOLVE, Call
+
+_CLOSE = 1e-12
+
+
+class Drawn(Protocol):
+    """Whatever pays joules for an activity (a node)."""
+
+    def redraw(self, now: Seconds) -> None:
+        """Settle the past, then take the new power from the activities it pays for."""
+
+
+class Resource:
+    """Something of limited capacity a second.
+
+    Attributes:
+        name: for people.
+        capacity: units a second (bytes, airtime seconds, processor seconds).
+        users: activities in progress, with what they use of it a unit of progress.
+    """
+
+    __slots__ = ("capacity", "name", "users")
+
+    def __init__(self, name: str, capacity: float) -> None:
+        self.name, self.capacity = name, capacity
+        self.users: dict[Activity, float] = {}
+
+    @property
+    def load(self) -> float:
+        """Units a second in use."""
+        return sum(activity.rate * use for activity, use in self.users.items())
+
+
+class Activity:
+    """Work in progress: `amount` units of it, at a `rate` that sharing decides.
+
+    Attributes:
+        uses: what it takes of each resource a unit of progress.
+        weight: its share at a common bottleneck.
+        cap: fastest rate on its own.
+        payers: joules a unit of progress, by who pays: {node: {kind: joules}}.
+        done, rate, settled: progress at the instant `settled`, and the rate since.
+        joules: what it has drawn above base so far.
+        eta: when it will be complete at this rate.
+    """
+
+    __slots__ = (
+        "_price", "amount", "cap", "component", "done", "eta", "finish", "joules", "payers",
+        "rate", "settled", "uses", "weight",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        amount: float,
+        uses: dict[Resource, float],
+        finish: Callable[[], None],
+        *,
+        weight: float = 1.0,
+        cap: float = inf,
+        payers: dict[Drawn, dict[str, Joules]] | None = None,
+    ) -> None:
+        self.amount, self.uses, self.finish = amount, uses, finish
+        self.weight, self.cap = weight, cap
+        self.payers = payers or {}
+        self._price = _total(self.payers)
+        self.done = self.rate = self.settled = self.joules = 0.0
+        self.eta = inf
+        self.component: Component | None = None
+
+    def settle(self, now: Seconds) -> None:
+        """Account for the time since the last settlement at the rate of that time."""
+        step = self.rate * (now - self.settled)
+        self.done += step
+        self.joules += step * self._price
+        self.settled = now
+
+    def complete(self, now: Seconds) -> None:
+        """Settle, and take what rounding left as done."""
+        self.settle(now)
+        self.joules += (self.amount - self.done) * self._price
+        self.done = self.amount
+
+    def power(self, payer: Drawn) -> dict[str, Watts]:
+        """What `payer` draws for it now, by kind."""
+        return {kind: joules * self.rate for kind, joules in self.payers[payer].items()}
+
+    def reprice(
+        self,
+        uses: dict[Resource, float],
+        payers: dict[Drawn, dict[str, Joules]],
+        weight: float,
+        cap: float,
+    ) -> None:
+        """Change what a unit of progress takes from now on; settle first."""
+        self.uses, self.payers, self.weight, self.cap = uses, payers, weight, cap
+        self._price = _total(payers)
+
+
+def _total(payers: dict[Drawn, dict[str, Joules]]) -> Joules:
+    return sum(joules for kinds in payers.values() for joules in kinds.values())
+
+
+class Component:
+    """Activities that share resources, directly or through others; lives until re-solved."""
+
+    __slots__ = ("activities", "alive", "due")
+
+    def __init__(self, activities: list[Activity]) -> None:
+        self.activities, self.alive = activities, True
+        self.due = min((activity.eta for activity in activities), default=inf)
+
+
+class Sharing:
+    """All activities of a run.
+
+    Attributes:
+        solves: how often a component was solved, for tests and benchmarks.
+    """
+
+    def __init__(self, env: simpy.Environment) -> None:
+        self.env = env
+        self.solves = 0
+        self._touched: dict[Resource, None] = {}
+        self._payers: dict[Drawn, None] = {}
+        self._flushing = False
+
+    def start(self, activity: Activity) -> None:
+        """Let `activity` progress from now on."""
+        activity.settled = self.env.now
+        for resource, use in activity.uses.items():
+            resource.users[activity] = use
+        self._touch(activity)
+
+    def stop(self, activity: Activity) -> float:
+        """End `activity` now; returns the share of it that was done."""
+        activity.settle(self.env.now)
+        self._remove(activity)
+        return min(activity.done / activity.amount, 1.0)
+
+    def reprice(
+        self,
+        activity: Activity,
+        uses: dict[Resource, float],
+        payers: dict[Drawn, dict[str, Joules]],
+        weight: float,
+        cap: float,
+    ) -> None:
+        """Change what a unit of `activity` takes, from now on."""
+        activity.settle(self.env.now)
+        for resource in activity.uses:
+            del resource.users[activity]
+        self._touch(activity)
+        activity.reprice(uses, payers, weight, cap)
+        for resource, use in uses.items():
+            resource.users[activity] = use
+        self._touch(activity)
+
+    def resize(self, resource: Resource, capacity: float) -> None:
+        """Change the capacity of `resource` from now on."""
+        resource.capacity = capacity
+        self._touched[resource] = None
+        self._schedule()
+
+    def _touch(self, activity: Activity) -> None:
+        for resource in activity.uses:
+            self._touched[resource] = None
+        for payer in activity.payers:
+            self._payers[payer] = None
+        self._schedule()
+
+    def _remove(self, activity: Activity) -> None:
+        for resource in activity.uses:
+            del resource.users[activity]
+        self._touch(activity)
+        activity.rate = 0.0
+        if activity.component:
+            activity.component.alive = False
+
+    def _schedule(self) -> None:
+        if not self._flushing:
+            self._flushing = True
+            Call(self.env, self._flush, priority=SOLVE)
+
+    def _flush(self) -> None:
+        now = self.env.now
+        self._flushing = False
+        touched, self._touched = self._touched, {}
+        payers, self._payers = self._payers, {}
+        seen: dict[Activity, None] = {}
+        for resource in touched:
+            group = _component(resource, seen)
+            if not group:
+                continue
+            for activity in group:
+                activity.settle(now)
+                if activity.component:
+                    activity.component.alive = False
+            solve(group)
+            self.solves += 1
+            for activity in group:
+                left = activity.amount - activity.done
+                activity.eta = now + max(left, 0.0) / activity.rate if activity.rate else inf
+                payers.update(dict.fromkeys(activity.payers))
+            component = Component(group)
+            for activity in group:
+                activity.component = component
+            if component.due < inf:
+                Call(self.env, partial(self._wake, component), max(component.due - now, 0.0))
+        for payer in payers:
+            payer.redraw(now)
+
+    def _wake(self, component: Component) -> None:
+        if not component.alive:
+            return
+        now = self.env.now
+        limit = component.due + _CLOSE * abs(component.due)
+        ready = [activity for activity in component.activities if activity.eta <= limit]
+        for activity in ready:
+            activity.complete(now)
+            self._remove(activity)
+        for activity in ready:
+            activity.finish()
+
+
+def _component(resource: Resource, seen: dict[Activity, None]) -> list[Activity]:
+    """Unseen activities connected to `resource`, in a fixed order; marks them seen."""
+    group: list[Activity] = []
+    queue = [resource]
+    known = {resource}
+    while queue:
+        for activity in queue.pop().users:
+            if activity not in seen:
+                seen[activity] = None
+                group.append(activity)
+                for other in activity.uses:
+                    if other not in known:
+                        known.add(other)
+                        queue.append(other)
+    return group
+
+
+def solve(activities: Iterable[Activity]) -> None:
+    """Set the weighted max-min fair rate of each activity.
+
+    >>> link = Resource("link", 10.0)
+    >>> a = Activity(1.0, {link: 1.0}, lambda: None)
+    >>> b = Activity(1.0, {link: 1.0}, lambda: None, cap=3.0)
+    >>> link.users.update({a: 1.0, b: 1.0})
+    >>> solve([a, b]); (a.rate, b.rate)
+    (7.0, 3.0)
+    """
+    free: dict[Resource, float] = {}
+    demand: dict[Resource, float] = {}
+    waiting: dict[Resource, int] = {}
+    open_: dict[Activity, None] = {}
+    for activity in activities:
+        open_[activity] = None
+        for resource, use in activity.uses.items():
+            free.setdefault(resource, resource.capacity)
+            demand[resource] = demand.get(resource, 0.0) + use * activity.weight
+            waiting[resource] = waiting.get(resource, 0) + 1
+    capped = sorted(
+        (activity for activity in open_ if activity.cap < inf),
+        key=lambda activity: activity.cap / activity.weight,
+        reverse=True,
+    )
+
+    def fix(activity: Activity, rate: float) -> None:
+        activity.rate = rate
+        del open_[activity]
+        for resource, use in activity.uses.items():
+            free[resource] -= use * rate
+            demand[resource] -= use * activity.weight
+            waiting[resource] -= 1
+            if not waiting[resource]:
+                del demand[resource]
+
+    while open_:
+        level, tight = inf, None
+        for resource, wanted in demand.items():
+            here = max(free[resource], 0.0) / wanted
+            if here < level:
+                level, tight = here, resource
+        while capped and capped[-1] not in open_:
+            capped.pop()
+        if capped and capped[-1].cap / capped[-1].weight <= level:
+            activity = capped.pop()
+            fix(activity, activity.cap)
+        elif tight is None:
+            raise ValueError("an activity without cap uses no resource: its rate is unbounded")
+        else:
+            for activity in [user for user in tight.users if user in open_]:
+                fix(activity, activity.weight * level)

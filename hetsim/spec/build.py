@@ -1,0 +1,447 @@
+"""From a checked topology to a world ready to run.
+
+`resolve` looks names up, loads profiles and data and prices the model: after it, nothing the user
+wrote can be wrong. `Scenario.play` then builds kernel, network, nodes and clients, plays the method
+and adds up. The same scenario can be played again and again.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+from math import inf
+from pathlib import Path
+from shutil import copyfile
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import yaml
+
+from hetsim.core.errors import SpecError
+from hetsim.core.quantities import Seconds
+from hetsim.core.registry import (
+    DATA,
+    GOVERNORS,
+    METHODS,
+    NETWORKS,
+    PACES,
+    PARTITIONS,
+    SELECTIONS,
+)
+from hetsim.core.rng import rng
+from hetsim.core.trace import Trace
+from hetsim.federation.client import Client, Server
+from hetsim.federation.ledger import settle_up
+from hetsim.federation.run import Run, Stop
+from hetsim.learn.architecture import Architecture
+from hetsim.learn.data.base import Dataset
+from hetsim.learn.numerics import model_hash
+from hetsim.learn.resident import Resident
+from hetsim.sim.battery import BatteryState
+from hetsim.sim.churn import PATTERNS, Always, Availability
+from hetsim.sim.clock import Call
+from hetsim.sim.device import Profile, Radio
+from hetsim.sim.governors.base import Governor
+from hetsim.sim.governors.performance import Performance
+from hetsim.sim.graph import Attachment
+from hetsim.sim.kernel import Kernel
+from hetsim.sim.network.base import Station, Technology
+from hetsim.sim.node import Node
+from hetsim.spec.options import make
+from hetsim.spec.profile import find_profile, load_profile, profile_hash
+
+if TYPE_CHECKING:
+    from hetsim.learn.lab import CostOnlyLab, Lab
+    from hetsim.spec.schema import Group, Plugin, Spec
+
+_SERVER = "server"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """One device of the fleet, before it has a node."""
+
+    name: str
+    place: int
+    group: Group
+    profile: Profile
+    governor: Governor
+    availability: Availability
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """Everything a run needs, checked.
+
+    Attributes:
+        spec: the topology.
+        profiles: of each group, in fleet order; the server's last.
+        paths: their files.
+        dataset: the data.
+        architecture: the model.
+    """
+
+    spec: Spec
+    profiles: tuple[Profile, ...]
+    paths: tuple[Path, ...]
+    dataset: Dataset
+    architecture: Architecture
+
+    @cached_property
+    def hashes(self) -> dict[str, str]:
+        """SHA-256 of every profile and of the data."""
+        profiles = {f"profile {path.stem}": profile_hash(path) for path in self.paths}
+        return {**dict(sorted(profiles.items())), "data": self.dataset.hash}
+
+    @cached_property
+    def digest(self) -> str:
+        """The spec hash: what is simulated, without seed and without how."""
+        return self.spec.digest(self.hashes)
+
+    @cached_property
+    def resident(self) -> Resident:
+        """The data set, ready to be computed on."""
+        return Resident(self.dataset)
+
+    @cached_property
+    def shards(self) -> list[np.ndarray]:
+        """Rows of the training data of each device; empty for one that holds none."""
+        holders = [
+            (index, member) for index, member in enumerate(self.members())
+            if member.group.data is not None
+        ]  # fmt: skip
+        shards = [np.empty(0, np.int64) for _ in self.members()]
+        task = self.spec.task
+        partition = self._plugin(PARTITIONS, task.partition, "task", "partition")
+        stream = rng(self.spec.seed, "learn/partition")
+        try:
+            split = partition.split(self.dataset.y, self.dataset.users, len(holders), stream)
+        except SpecError as error:
+            raise error.at(self.spec.where("task", "partition"), "task.partition") from None
+        for (index, member), rows in zip(holders, split, strict=True):
+            assert member.group.data is not None
+            limit = member.group.data.samples
+            shards[index] = rows if limit is None else rows[:limit]
+        return shards
+
+    def text(self) -> str:
+        """Content of `spec.yaml`."""
+        return yaml.safe_dump(self.spec.resolved(), sort_keys=False, allow_unicode=True)
+
+    def copy_profiles(self, folder: Path) -> None:
+        """Put profiles that do not come with hetsim beside `spec.yaml`."""
+        for path in dict.fromkeys(self.paths):
+            if find_profile(path.stem, None, missing_ok=True) != path:
+                copyfile(path, folder / path.name)
+
+    def members(self) -> list[Member]:
+        """The fleet, device by device."""
+        return list(self._members)
+
+    @cached_property
+    def _members(self) -> tuple[Member, ...]:
+        return tuple(self._expand())
+
+    def _expand(self) -> Iterator[Member]:
+        default = self._plugin(GOVERNORS, self.spec.governor, "governor")
+        for place, group in enumerate(self.spec.fleet):
+            governor = default
+            if group.governor is not None:
+                governor = self._plugin(GOVERNORS, group.governor, "fleet", place, "governor")
+            pattern = PATTERNS[group.availability.name]
+            availability = make(
+                pattern, group.availability.options,
+                where=lambda key, place=place: self.spec.where("fleet", place, "availability", key),
+                key=f"fleet[{place}].availability",
+            )  # fmt: skip
+            for number in range(group.count):
+                yield Member(
+                    name=f"{group.label}-{number}", place=place, group=group,
+                    profile=self.profiles[place], governor=governor, availability=availability,
+                )  # fmt: skip
+
+    def _plugin(self, registry: Any, chosen: Plugin, *place: str | int) -> Any:
+        """Make the plug-in a section names."""
+        return make(
+            registry.load(chosen.name, where=self.spec.where(*place), key=_dotted(place)),
+            chosen.options,
+            where=lambda key: self.spec.where(*place, key),
+            key=_dotted(place),
+        )
+
+    # --- playing --------------------------------------------------------------------------------
+
+    def play(
+        self,
+        lab: Lab | CostOnlyLab,
+        *,
+        causality: bool = False,
+        progress: Callable[[Run], None] = lambda run: None,
+    ) -> Trace:
+        """Simulate once.
+
+        Args:
+            lab: computes what is learned.
+            causality: refuse scripts that use a value no one paid to bring to its node.
+            progress: called after each round.
+        """
+        run = self.world(lab, causality=causality, progress=progress)
+        method = self._plugin(METHODS, self.spec.method, "method")
+        end = run.kernel.run(method.server(run), _SERVER)
+        return self._finish(run, lab, end)
+
+    def world(
+        self,
+        lab: Lab | CostOnlyLab,
+        *,
+        causality: bool = False,
+        progress: Callable[[Run], None] = lambda run: None,
+    ) -> Run:
+        """Kernel, network, nodes and clients at t = 0."""
+        spec = self.spec
+        kernel = Kernel(Trace(), observer=lab.settle, causality=causality)
+        stop, every = spec.stop, spec.report.evaluate_every
+        server = self._server(kernel)
+        run = Run(
+            kernel, lab, Server(server),
+            seed=spec.seed,
+            selection=self._plugin(SELECTIONS, spec.selection, "selection"),
+            pace=self._plugin(PACES, spec.pace, "pace"),
+            stop=Stop(
+                rounds=stop.rounds,
+                accuracy=inf if stop.accuracy is None else stop.accuracy,
+                time=inf if stop.time is None else stop.time,
+            ),
+            architecture=self.architecture,
+            test=self.resident.whole("test"),
+            union=self.resident.shard(np.concatenate(self.shards)),
+            evaluate_every=every,
+            progress=progress,
+        )  # fmt: skip
+        technologies = self._cells(kernel)
+        radios = {name: technology.radio for name, technology in technologies.items()}
+        nodes = [self._device(kernel, member, radios) for member in self._members]
+        self._links(kernel)
+        self._attach(kernel, technologies, nodes)
+        for index, (node, rows) in enumerate(zip(nodes, self.shards, strict=True)):
+            shard = self.resident.shard(rows) if len(rows) else None
+            run.clients.append(Client(node, index, shard, len(rows), run))
+        return run
+
+    def _server(self, kernel: Kernel) -> Node:
+        profile = self.profiles[-1]
+        node = Node(
+            kernel.env, kernel.trace, _SERVER, "server",
+            base=_base(profile, Radio(transmit=0.0, receive=0.0)), profile=profile,
+            governor=Performance(),
+        )  # fmt: skip
+        kernel.add(node)
+        kernel.network.place(_SERVER, self.spec.server.at)
+        return node
+
+    def _device(self, kernel: Kernel, member: Member, radios: dict[str, Radio]) -> Node:
+        group, profile = member.group, member.profile
+        battery = None
+        if group.battery is not None:
+            battery = BatteryState(
+                capacity=group.battery.capacity,
+                charge=group.battery.capacity * group.battery.charge,
+                efficiency=profile.battery.efficiency if profile.battery else 1.0,
+            )
+        node = Node(
+            kernel.env, kernel.trace, member.name, "device",
+            base=_base(profile, self._radio(member, radios)), profile=profile,
+            governor=member.governor, battery=battery,
+        )  # fmt: skip
+        kernel.add(node)
+        if not isinstance(member.availability, Always):
+            changes = member.availability.changes(rng(self.spec.seed, "sim/churn", member.name))
+            _follow(kernel, node, changes)
+        return node
+
+    def _radio(self, member: Member, radios: dict[str, Radio]) -> Radio:
+        cell = member.group.link.to
+        technology = self.spec.network.nodes[cell].technology.name
+        return member.profile.radios.get(technology, radios[cell])
+
+    def _cells(self, kernel: Kernel) -> dict[str, Technology]:
+        technologies: dict[str, Technology] = {}
+        for name, cell in self.spec.network.nodes.items():
+            technology = self._plugin(
+                NETWORKS, cell.technology, "network", "nodes", name
+            )  # fmt: skip
+            technologies[name] = technology
+            kernel.network.add_cell(name)
+            if technology.power:
+                kernel.add(_equipment(kernel, name, technology.power))
+        return technologies
+
+    def _links(self, kernel: Kernel) -> None:
+        for link in self.spec.network.links:
+            a, b = link.between
+            node, price = None, 0.0
+            if link.power is not None:
+                node = _equipment(kernel, f"{a}--{b}", link.power.idle)
+                kernel.add(node)
+                price = (link.power.busy - link.power.idle) / link.bandwidth
+            kernel.network.add_link(
+                a, b, link.bandwidth, link.latency,
+                shared=link.duplex == "shared", node=node, price=price,
+            )  # fmt: skip
+
+    def _attach(
+        self, kernel: Kernel, technologies: dict[str, Technology], nodes: list[Node]
+    ) -> None:
+        by_cell: dict[str, list[tuple[Member, Node, Station]]] = {}
+        for member, node in zip(self._members, nodes, strict=True):
+            link = member.group.link
+            station = Station(name=member.name, up=link.up, down=link.down, latency=link.latency)
+            by_cell.setdefault(link.to, []).append((member, node, station))
+        radios = {name: technology.radio for name, technology in technologies.items()}
+        for cell, there in by_cell.items():
+            hops = technologies[cell].attach(cell, [station for _, _, station in there])
+            for member, node, station in there:
+                up, down = hops[member.name]
+                kernel.network.attach(
+                    Attachment(
+                        cell=cell,
+                        station=station,
+                        up=up,
+                        down=down,
+                        radio=self._radio(member, radios),
+                        node=node,
+                    )
+                )
+
+    def _finish(self, run: Run, lab: Lab | CostOnlyLab, end: Seconds) -> Trace:
+        lab.drain()
+        scores: dict[int, Any] = {}
+        digest = None
+        if not self.spec.cost_only:
+            values = lab.settle(list(run.scores.values()))
+            scores = dict(zip(run.scores, values, strict=True))
+            assert run.model is not None
+            [state] = lab.settle([run.model])
+            digest = model_hash(state)
+        heads = {
+            "name": self.spec.name,
+            "method": self.spec.method.name,
+            "seed": self.spec.seed,
+            "spec_hash": self.digest,
+            "model_hash": digest,
+        }
+        settle_up(run, end, scores, self.spec.report.targets, heads)
+        trace = run.kernel.trace
+        trace.spec = self.spec.resolved()
+        trace.provenance = {
+            "hetsim": version("hetsim"),
+            "python": platform.python_version(),
+            "packages": {
+                name: version(name) for name in ("networkx", "numpy", "scipy", "simpy", "torch")
+            },
+            "seed": self.spec.seed,
+            "spec_hash": self.digest,
+            "hashes": self.hashes,
+        }
+        return trace
+
+
+def resolve(spec: Spec, data: Path | None = None) -> Scenario:
+    """Look everything up that a topology names.
+
+    Args:
+        spec: a checked topology.
+        data: folder of data sets.
+
+    Raises:
+        SpecError: a name, an option or a combination is wrong.
+    """
+    beside = spec.origin.parent
+    names = [*(group.profile for group in spec.fleet), spec.server.profile]
+    places = [*(("fleet", i, "profile") for i in range(len(spec.fleet))), ("server", "profile")]
+    paths = tuple(
+        find_profile(name, beside, where=spec.where(*place), key=_dotted(place))
+        for name, place in zip(names, places, strict=True)
+    )
+    loaded = {path: load_profile(path) for path in dict.fromkeys(paths)}
+    task = spec.task
+    dataset: Dataset = make(
+        DATA.load(task.data.name), {"folder": data, **task.data.options},
+        where=lambda key: spec.where("task", "data", key), key="task.data",
+    )  # fmt: skip
+    architecture = Architecture.of(
+        task.model.name, dataset.shape, dataset.classes, task.model.options
+    )
+    scenario = Scenario(spec, tuple(loaded[path] for path in paths), paths, dataset, architecture)
+    _check(scenario)
+    return scenario
+
+
+def _check(scenario: Scenario) -> None:
+    """What can only be known once everything is looked up."""
+    from hetsim.learn.meter import measure
+
+    spec = scenario.spec
+    try:
+        measure(scenario.architecture)
+    except SpecError as error:
+        raise error.at(spec.where("task", "model"), "task.model") from None
+    if spec.cost_only and spec.stop.accuracy is not None:
+        raise SpecError(
+            "a cost-only run has no accuracy to stop at",
+            where=spec.where("stop", "accuracy"),
+            key="stop.accuracy",
+            remedy="Leave out --cost-only, or stop after rounds or time.",
+        )
+    scenario._plugin(METHODS, spec.method, "method")
+    scenario._plugin(SELECTIONS, spec.selection, "selection")
+    scenario._plugin(PACES, spec.pace, "pace")
+    for name, cell in spec.network.nodes.items():
+        scenario._plugin(NETWORKS, cell.technology, "network", "nodes", name)
+    _ = scenario.shards
+
+
+def _base(profile: Profile, radio: Radio) -> dict[str, dict[str, float]]:
+    return {
+        "idle": {"idle": profile.idle, "radio_idle": radio.idle},
+        "sleep": {"sleep": profile.sleep},
+        "off": {"off": profile.off},
+    }
+
+
+def _equipment(kernel: Kernel, name: str, power: float) -> Node:
+    """An access point, a switch or a line: it only draws power."""
+    return Node(
+        kernel.env, kernel.trace, name, "link",
+        base={"idle": {"idle": power}, "off": {}}, power_scope="wall",
+    )  # fmt: skip
+
+
+def _follow(kernel: Kernel, node: Node, changes: Iterator[tuple[Seconds, bool]]) -> None:
+    """Let a node leave and come back."""
+
+    def next_change() -> None:
+        when, present = next(changes, (inf, True))
+        if when < inf:
+            Call(kernel.env, lambda: change(present), when - kernel.env.now)
+
+    def change(present: bool) -> None:
+        empty = node.battery is not None and node.battery.empty
+        if not empty:
+            if present and node.state == "off":
+                kernel.revive(node)
+            elif not present and node.state != "off":
+                kernel.kill(node, "churn")
+            next_change()
+
+    next_change()
+
+
+def _dotted(place: tuple[str | int, ...]) -> str:
+    text = ""
+    for part in place:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text

@@ -1,0 +1,1 @@
+"""Questions answered by many runs: sweeps, capacity plans, calibration, validation."""

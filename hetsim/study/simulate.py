@@ -1,0 +1,200 @@
+"""One simulation, from a topology to a run folder.
+
+The scenario is resolved before anything is written, so that bad input leaves nothing behind. The
+run itself is a pure function of spec and seed; host times, paths and the executor go into
+`host.json` alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from hetsim.core.errors import Interrupted, SpecError
+from hetsim.core.registry import EXECUTORS
+from hetsim.core.trace import Trace
+from hetsim.report import files
+from hetsim.spec.build import Scenario, resolve
+from hetsim.spec.options import make
+from hetsim.spec.schema import Spec, load_topology
+from hetsim.study import folder as run_folder
+
+if TYPE_CHECKING:
+    from hetsim.federation.run import Run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How to run a spec on this host; nothing here changes a result.
+
+    Attributes:
+        data: folder of data sets.
+        executor: name of the executor.
+        workers: of a pool; None for one a core.
+        store: folder of the store; None for one inside the run folder.
+        no_store: keep nothing.
+        report: write `report.html`.
+        causality: check that no script uses a value that never reached its node.
+        progress: called after each round.
+    """
+
+    data: Path | None = None
+    executor: str = "inline"
+    workers: int | None = None
+    store: Path | None = None
+    no_store: bool = False
+    report: bool = True
+    causality: bool = False
+    progress: Callable[[Run], None] = field(default=lambda run: None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """A finished simulation.
+
+    Attributes:
+        trace: all that happened.
+        folder: where it was written, or None.
+        host: what `host.json` says.
+    """
+
+    trace: Trace
+    folder: Path | None = None
+    host: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """Content of `summary.json`."""
+        return self.trace.summary
+
+
+def run(
+    topology: str | Path | Spec,
+    *,
+    out: Path | str | None = None,
+    seed: int | None = None,
+    overrides: Sequence[str] = (),
+    force: bool = False,
+    settings: Settings | None = None,
+) -> Result:
+    """Simulate a topology and write its run folder.
+
+    Args:
+        topology: file, name of a packaged topology, or a loaded spec.
+        out: run folder; by default `runs/<name>-<hash>-s<seed>`.
+        seed: replaces the topology's.
+        overrides: texts such as "method.lr=0.1".
+        force: replace whatever is in the folder.
+        settings: how to run on this host.
+
+    Raises:
+        SpecError: the input is wrong, or the folder is taken.
+        HetsimError: the simulation could not go on.
+    """
+    settings = settings or Settings()
+    spec = topology if isinstance(topology, Spec) else load_topology(
+        topology, overrides=overrides, seed=seed
+    )  # fmt: skip
+    scenario = resolve(spec, settings.data)
+    folder = Path(out) if out else default_folder(scenario)
+    work = run_folder.open_folder(folder, scenario.text(), force=force)
+    scenario.copy_profiles(work)
+    result = simulate(scenario, settings, work)
+    run_folder.close_folder(work, folder)
+    return Result(trace=result.trace, folder=folder, host=result.host)
+
+
+def resume(
+    folder: Path, *, topology: str | None = None, settings: Settings | None = None
+) -> Result:
+    """Go on with an unfinished run by replaying it over its store.
+
+    A complete folder is read and returned as it is.
+
+    Raises:
+        SpecError: the folder holds no spec, or another one than `topology`.
+    """
+    settings = settings or Settings()
+    if not (folder / run_folder.SPEC).is_file():
+        if topology is None:
+            raise SpecError(
+                "no run to resume: there is no spec.yaml",
+                where=str(folder),
+                remedy="Give the topology too: hetsim run TOPOLOGY --resume DIR",
+            )
+        return run(topology, out=folder, settings=settings)
+    scenario = resolve(load_topology(folder / run_folder.SPEC), settings.data)
+    if topology is not None:
+        given = resolve(load_topology(topology, seed=scenario.spec.seed), settings.data)
+        if given.digest != scenario.digest:
+            raise SpecError(
+                "holds a run of another spec than this topology",
+                where=str(folder),
+                remedy="Leave the topology out, or give another folder.",
+            )
+    if run_folder.is_complete(folder):
+        return Result(trace=files.read(folder), folder=folder)
+    result = simulate(scenario, settings, folder)
+    return Result(trace=result.trace, folder=folder, host=result.host)
+
+
+def simulate(scenario: Scenario, settings: Settings, folder: Path | None) -> Result:
+    """Play a scenario; write its results into `folder`, if one is given."""
+    from hetsim.learn.lab import CostOnlyLab, Lab
+    from hetsim.learn.numerics import single_thread
+    from hetsim.learn.store import MemoryStore, Store
+
+    begun, started = datetime.now(UTC), monotonic()
+    single_thread()
+    if scenario.spec.cost_only:
+        lab = CostOnlyLab()
+    else:
+        options = {} if settings.workers is None else {"workers": settings.workers}
+        executor = make(
+            EXECUTORS.load(settings.executor, where="--executor"), options, key="executor"
+        )
+        place = settings.store or (folder / "store" if folder else None)
+        store = MemoryStore() if settings.no_store or place is None else Store(place)
+        lab = Lab(executor, store, scenario.resident)
+    try:
+        trace = scenario.play(lab, causality=settings.causality, progress=settings.progress)
+        played = monotonic()
+        host = {
+            "executor": settings.executor,
+            "started": begun.isoformat(),
+            "simulation_s": played - started,
+            "host": platform.node(),
+            "machine": platform.machine(),
+            "cpus": os.cpu_count(),
+            "python": sys.version,
+            "data": str(settings.data) if settings.data else None,
+            "folder": str(folder) if folder else None,
+            "refs": {
+                "executed": dict(sorted(lab.executed.items())),
+                "from_store": lab.from_store,
+                "never_needed": lab.never_needed,
+            },
+        }
+    except KeyboardInterrupt as stop:
+        kept = f" Go on with: {run_folder.resume_line(folder)}" if folder else ""
+        raise Interrupted(f"interrupted.{kept}") from stop
+    finally:
+        lab.close()
+    if folder:
+        run_folder.write(folder / "host.json", json.dumps(host, indent=2, sort_keys=True) + "\n")
+        files.write(trace, folder, page=settings.report)
+    return Result(trace=trace, host=host)
+
+
+def default_folder(scenario: Scenario) -> Path:
+    """`runs/<name>-<first 8 of spec hash>-s<seed>`."""
+    spec = scenario.spec
+    return Path("runs") / f"{spec.name}-{scenario.digest[:8]}-s{spec.seed}"
