@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import click
 import typer
 from typer.core import TyperGroup
 
@@ -19,9 +18,10 @@ if TYPE_CHECKING:
 class _Verbs(TyperGroup):
     """The verbs; turns what hetsim raises on purpose into a message and an exit status."""
 
-    def invoke(self, ctx: click.Context) -> Any:
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run a verb."""
         try:
-            return super().invoke(ctx)
+            return super().main(*args, **kwargs)
         except Interrupted as error:
             status, message = 130, error
         except SpecError as error:
@@ -29,7 +29,7 @@ class _Verbs(TyperGroup):
         except HetsimError as error:
             status, message = 1, error
         typer.echo(f"hetsim: {message}", err=True)
-        raise typer.Exit(status)
+        raise SystemExit(status)
 
 
 app = typer.Typer(

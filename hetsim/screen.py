@@ -2,55 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
 from hetsim.core.errors import si
+from hetsim.core.trace import Progress
+from hetsim.report.answers import answers, duration
 
 if TYPE_CHECKING:
-    from hetsim.federation.run import Run
     from hetsim.study.explain import Sheet
     from hetsim.study.simulate import Result
 
-_MINUTE, _HOUR, _DAY = 60.0, 3600.0, 86400.0
-_CAUSES = {
-    "battery": "battery empty",
-    "memory": "too little memory",
-    "deadline": "missed the deadline",
-    "churn": "left",
-}
-
-
-def duration(seconds: float) -> str:
-    """Simulated time for people.
-
-    >>> duration(12.34), duration(754.0), duration(9000.0)
-    ('12.3 s', '12 min 34 s', '2 h 30 min')
-    """
-    if seconds < _MINUTE:
-        return f"{seconds:.3g} s"
-    whole = round(seconds)
-    for unit, name, part, smaller in (
-        (_DAY, "d", _HOUR, "h"),
-        (_HOUR, "h", _MINUTE, "min"),
-        (_MINUTE, "min", 1.0, "s"),
-    ):
-        if whole >= unit:
-            count, rest = divmod(whole, unit)
-            return f"{count:.0f} {name} {rest // part:.0f} {smaller}"
-    return f"{seconds:.3g} s"
-
 
 @contextmanager
-def progress(*, live: bool) -> Iterator[Callable[[Run], None]]:
+def progress(*, live: bool) -> Iterator[Callable[[Progress], None]]:
     """A line that moves while a run goes on: round, clock, joules, accuracy, devices lost."""
     console = Console(stderr=True)
     if not (live and console.is_terminal):
-        yield lambda run: None
+        yield lambda _: None
         return
     from rich.progress import (
         BarColumn,
@@ -67,14 +40,11 @@ def progress(*, live: bool) -> Iterator[Callable[[Run], None]]:
     ) as bar:  # fmt: skip
         line = bar.add_task("starting", total=None)
 
-        def show(run: Run) -> None:
-            spent = sum(row["energy_j"] for row in run.rows)
-            lost = sum(not client.present for client in run.clients)
-            score = run.latest_score()
-            good = "" if score is None else f"  accuracy {score:.3f}"
+        def show(now: Progress) -> None:
+            good = "" if now.accuracy is None else f"  accuracy {now.accuracy:.3f}"
             bar.update(
-                line, total=run.stop.rounds, completed=run.round,
-                description=f"{duration(run.now)}  {si(spent)}J{good}  {lost} away",
+                line, total=now.rounds, completed=now.round,
+                description=f"{duration(now.t)}  {si(now.energy)}J{good}  {now.away} away",
             )  # fmt: skip
 
         yield show
@@ -93,30 +63,6 @@ def closing(result: Result) -> None:
     if result.folder:
         table.add_row("Written to", str(result.folder))
     console.print(table)
-
-
-def answers(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """How long, how many joules, who dropped out, how good."""
-    joules = summary["energy_j"]
-    roles = {role: spent for role, spent in summary["energy_by_role_j"].items() if spent}
-    shares = ", ".join(f"{role}s {si(spent)}J" for role, spent in roles.items())
-    lost = [f"{count} {_CAUSES[cause]}" for cause, count in summary["dropouts"].items() if count]
-    reached = [
-        f"{float(target):.0%} after {duration(when)}" if when is not None
-        else f"{float(target):.0%} not reached"
-        for target, when in summary["time_to"].items()
-    ]  # fmt: skip
-    if summary["accuracy"] is None:
-        good = "not computed (cost only)"
-    else:
-        good = ", ".join([f"accuracy {summary['accuracy']:.3f}", *reached])
-    return [
-        ("How long", f"{duration(summary['simulated_s'])} simulated, {summary['rounds']} rounds"),
-        ("How many joules", f"{si(joules['total'])}J ({shares}); "
-                            f"{si(summary['active_j'])}J of it above idle"),
-        ("Who dropped out", ", ".join(lost) or "nobody"),
-        ("How good", good),
-    ]  # fmt: skip
 
 
 def show(sheet: Sheet) -> None:

@@ -50,6 +50,17 @@ class Counter(NamedTuple):
     value: float
 
 
+class Progress(NamedTuple):
+    """How far a run is, for whoever waits: `away` clients cannot take part at present."""
+
+    round: int
+    rounds: int
+    t: Seconds
+    energy: Joules
+    accuracy: float | None
+    away: int
+
+
 class Note(NamedTuple):
     """Something a reader must know: an exclusion, a death, a refusal. `t` is simulated time."""
 
@@ -82,6 +93,11 @@ class Trace:
     summary: dict[str, Any] = field(default_factory=dict[str, Any])
     spec: dict[str, Any] = field(default_factory=dict[str, Any])
     provenance: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def made(self) -> int:
+        """How many different values were paid for."""
+        return len({span.key for span in self.spans if span.key})
 
     def count(self, t: Seconds, actor: str, track: str, value: float) -> None:
         """Record that a quantity keeps `value` from `t` on."""

@@ -18,6 +18,7 @@ from hetsim.core.errors import si
 from hetsim.core.quantities import Fraction, Joules, Seconds
 from hetsim.core.ref import Ref
 from hetsim.core.rng import entropy, rng
+from hetsim.core.trace import Progress
 from hetsim.federation.client import Client, Server
 from hetsim.learn import ops
 from hetsim.learn.architecture import Architecture
@@ -125,7 +126,7 @@ class Run:
         test: Ref[Any],
         union: Ref[Any],
         evaluate_every: int = 1,
-        progress: Callable[[Run], None] = lambda run: None,
+        progress: Callable[[Progress], None] = lambda progress: None,
     ) -> None:
         self.kernel, self.lab, self.server, self.seed = kernel, lab, server, seed
         self.selection, self.pace, self.stop = selection, pace, stop
@@ -135,7 +136,7 @@ class Run:
         self.rows: list[dict[str, Any]] = []
         self.scores: dict[int, Ref[Any]] = {}
         self.model: Ref[Any] | None = None
-        self.round = 0
+        self.round = kernel.round = 0
         self._reached = False
         self._t0: Seconds = 0.0
         self._energy: Joules = 0.0
@@ -241,14 +242,6 @@ class Run:
             self.lab.want(self.scores[self.round])
         self._close(model)
 
-    def latest_score(self) -> float | None:
-        """The newest test accuracy that happens to be computed, for whoever waits."""
-        for score in reversed(self.scores.values()):
-            value = self.lab.peek(score)
-            if value is not None:
-                return float(value["accuracy"])
-        return None
-
     # --- bookkeeping ----------------------------------------------------------------------------
 
     async def _follow(self, client: Client, script: Script[T]) -> T:
@@ -290,7 +283,24 @@ class Run:
         self._participants = self._dropped = 0
         self.round += 1
         self.kernel.round = self.round
-        self._progress(self)
+        self._progress(
+            Progress(
+                self.round,
+                self.stop.rounds,
+                now,
+                energy,
+                self._latest_accuracy(),
+                sum(not client.present for client in self.clients),
+            )
+        )
+
+    def _latest_accuracy(self) -> float | None:
+        """The newest test accuracy that happens to be computed already."""
+        for score in reversed(self.scores.values()):
+            value = self.lab.peek(score)
+            if value is not None:
+                return float(value["accuracy"])
+        return None
 
 
 _RETRY: Seconds = 10.0

@@ -20,10 +20,10 @@ from hetsim.core.ref import Ref
 from hetsim.learn.executors.base import Executor
 from hetsim.learn.ops import OPERATIONS, Fold, compute
 from hetsim.learn.resident import Resident
-from hetsim.learn.store import Store
+from hetsim.learn.store import MemoryStore, Store
 
 _AHEAD = 4
-"""Wishes that may be unfulfilled when `want` returns, for each task the executor takes at a time."""
+"""Wishes that `want` may leave open, for each task that the executor takes at a time."""
 
 
 class Lab:
@@ -34,7 +34,7 @@ class Lab:
         from_store: values read instead, by operation.
     """
 
-    def __init__(self, executor: Executor, store: Store, resident: Resident) -> None:
+    def __init__(self, executor: Executor, store: Store | MemoryStore, resident: Resident) -> None:
         self.executed: Counter[str] = Counter()
         self.from_store: Counter[str] = Counter()
         self._executor, self._store, self._resident = executor, store, resident
@@ -62,6 +62,11 @@ class Lab:
         self._wishes.extend(boxes)
         self._advance(0)
         return [box.value for box in boxes]
+
+    def peek(self, ref: Ref[Any]) -> Any | None:
+        """The value if it happens to be there; nothing is computed for it."""
+        box = self._held.get(ref)
+        return box.value if box is not None else None
 
     def drain(self) -> None:
         """Compute everything that is wanted."""
@@ -212,6 +217,9 @@ class CostOnlyLab:
             "    Run without --cost-only, or choose a method, selection and stop rule that observe "
             "nothing (stop after rounds or time, not at an accuracy)."
         )
+
+    def peek(self, ref: Ref[Any]) -> None:
+        """There is never a value."""
 
     def drain(self) -> None:
         """Nothing is pending."""

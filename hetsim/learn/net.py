@@ -9,8 +9,9 @@ from __future__ import annotations
 from functools import lru_cache
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from hetsim.learn import vectors
 from hetsim.learn.architecture import Architecture
 from hetsim.learn.numerics import State
 
@@ -27,7 +28,10 @@ class Net:
     def __init__(self, architecture: Architecture) -> None:
         with torch.device("meta"):
             module = architecture.build()
-        self.module: nn.Module = module.to_empty(device="cpu").to(memory_format=torch.channels_last)
+        self.module: nn.Module = module.to_empty(device="cpu")
+        for parameter in self.module.parameters():
+            if parameter.dim() == 4:
+                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
         tensors = self.module.state_dict()
         self.names = list(tensors)
         self.tensors = list(tensors.values())
@@ -36,7 +40,7 @@ class Net:
 
     def load(self, state: State) -> None:
         """Take over the values of `state`."""
-        torch._foreach_copy_(self.tensors, [state[name] for name in self.names])
+        vectors.copy_(self.tensors, [state[name] for name in self.names])
 
     def state(self) -> State:
         """A copy of the values."""

@@ -1,14 +1,15 @@
 """Which numbers a host produces: one thread, a tag for its arithmetic, hashes of tensors.
 
-Results are bitwise equal wherever `tag` is equal. Threads split sums, so every process that computes
-calls `single_thread` first and never looks at the environment's thread count.
+Results are bitwise equal wherever `tag` is equal. Threads split sums, so every process that
+computes calls `single_thread` first and never looks at the environment's thread count.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from typing import TypeAlias
 
@@ -23,11 +24,24 @@ _FEATURES = ("avx2", "avx512_f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "a
 
 
 def single_thread() -> None:
-    """One intra-op thread in this process, and kernels whose sums have a fixed order."""
+    """One intra-op thread in this process; on a CPU that alone fixes the order of every sum."""
     if torch.get_num_threads() != 1:
         torch.set_num_threads(1)
-    torch.utils.deterministic.fill_uninitialized_memory = False
-    torch.use_deterministic_algorithms(True, warn_only=True)
+
+
+@contextmanager
+def chance(seed: int) -> Iterator[None]:
+    """Whatever draws from torch's global generator inside draws from `seed`, and nothing outside.
+
+    For what takes no generator of its own: the initial weights of a layer, dropout.
+    """
+    generator = torch.default_generator
+    before = generator.get_state()
+    generator.manual_seed(seed)
+    try:
+        yield
+    finally:
+        generator.set_state(before)
 
 
 @cache

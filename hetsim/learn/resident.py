@@ -49,7 +49,7 @@ class Resident:
         """
         size = len(self.dataset.split(split)[1])
         index = np.ascontiguousarray(rows, dtype=np.int64)
-        if index.size and not (0 <= index.min() and index.max() < size):
+        if index.size and (index.min() < 0 or index.max() >= size):
             raise SpecError(f"{self.dataset.name}: rows outside its {size} {split} samples")
         digest = hashlib.blake2b(index.astype("<i8").tobytes(), digest_size=16).hexdigest()
         self._rows[f"{split}/{digest}"] = Rows(split, index)

@@ -15,9 +15,10 @@ import logging
 import os
 import struct
 import tempfile
+from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from torch import Tensor
 
@@ -26,35 +27,41 @@ from hetsim.core.quantities import Bytes
 from hetsim.learn.numerics import little_endian, tag
 
 LIMIT: Bytes = 2e9
-"""Bytes a store may take by default."""
+"""Bytes a folder may take by default."""
+MEMORY_LIMIT: Bytes = 64e6
+"""Bytes a store in memory may take by default."""
 _SUFFIX = ".safetensors"
 _HEADER = "hetsim"
 _log = logging.getLogger(__name__)
 
 
-class Store(Protocol):
-    """Where values outlive the process, or not."""
+class MemoryStore:
+    """The newest values of this process, and nothing on disk."""
+
+    def __init__(self, limit: Bytes = MEMORY_LIMIT) -> None:
+        self._limit, self._size = limit, 0
+        self._values: OrderedDict[str, tuple[Any, int]] = OrderedDict()
 
     def get(self, key: str) -> Any | None:
         """The value of a Ref key, or none."""
-        ...
+        if key not in self._values:
+            return None
+        self._values.move_to_end(key)
+        return self._values[key][0]
 
     def put(self, key: str, value: Any) -> None:
-        """Keep a value: a state, a tensor, or plain JSON."""
-        ...
+        """Keep a value until newer ones need its place."""
+        if key in self._values:
+            return
+        size = sum(tensor.nbytes for tensor in _parts(value)[0].values())
+        self._values[key] = value, size
+        self._size += size
+        while self._size > self._limit:
+            _, (_, size) = self._values.popitem(last=False)
+            self._size -= size
 
 
-class NoStore:
-    """Keeps nothing."""
-
-    def get(self, key: str) -> None:
-        """Nothing is known."""
-
-    def put(self, key: str, value: Any) -> None:
-        """Nothing is kept."""
-
-
-class DiskStore:
+class Store:
     """A folder of blobs.
 
     Attributes:

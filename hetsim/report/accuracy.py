@@ -8,7 +8,17 @@ from typing import Any
 
 from hetsim.core.trace import Trace
 from hetsim.report.base import Column, Figure, Section, table
-from hetsim.report.numbers import NONE, Scale, duration, joules, rounded, score, si_scale, time_scale
+from hetsim.report.numbers import (
+    NONE,
+    Scale,
+    duration,
+    joules,
+    rounded,
+    score,
+    si_scale,
+    significant,
+    time_scale,
+)
 
 _MARKERS = 150
 """More evaluated rounds than this are drawn as a line without markers."""
@@ -63,7 +73,7 @@ def _lead(trace: Trace, scores: list[float]) -> str:
     loss = trace.summary["loss"]
     if loss is None or not math.isfinite(loss):
         return f"{lead}. The last loss is not a number."
-    return f"{lead}. The last loss is {loss:.3g}."
+    return f"{lead}. The last loss is {significant(loss)}."
 
 
 def _targets(trace: Trace) -> str:
@@ -109,15 +119,14 @@ def _figure(
     ]  # fmt: skip
     words = [
         {
-            "text": f"target {target:g}", "xref": "paper", "x": 1, "y": target, "showarrow": False,
-            "xanchor": "right", "yanchor": "bottom" if target < 0.95 else "top",
-            "font": {"size": 11, "color": "$target"},
+            "text": f"{target:g}", "xref": "paper", "x": 1, "xshift": 4, "xanchor": "left",
+            "y": target, "showarrow": False, "font": {"size": 11, "color": "$target"},
         }
         for target in targets
     ]  # fmt: skip
     return Figure(
         name=f"accuracy-{name}",
-        title=f"Accuracy <span>against {axis}</span>",
+        title=f"Accuracy <span>against {axis}{', targets dashed' if targets else ''}</span>",
         label=f"Accuracy against {axis}: {len(xs)} evaluations, the last is {score(scores[-1])}.",
         data=[curve],
         layout={
@@ -125,6 +134,7 @@ def _figure(
             "yaxis": {"range": [0, 1], "dtick": 0.2, "tickformat": ".1f"},
             "shapes": lines,
             "annotations": words,
+            "margin": {"r": 36 if targets else 12},
         },
         height=320,
     )

@@ -47,7 +47,7 @@ class Figure:
     def html(self) -> str:
         """The place where it is drawn."""
         return (
-            f'<figure><figcaption>{self.title}</figcaption>{legend(self.legend)}'
+            f"<figure><figcaption>{self.title}</figcaption>{legend(self.legend)}"
             f'<div class="plot" id="plot-{self.name}" role="img" aria-label="{text(self.label)}"'
             f' style="height:{self.height}px"></div></figure>'
         )
@@ -112,12 +112,7 @@ def table(columns: Sequence[Column], *, sortable: bool = False, label: str = "")
         for column, kind in zip(columns, kinds, strict=True)
     )
     rows = "".join(
-        "<tr>"
-        + "".join(
-            f'<td class="{kind}"{_whole(cell, kind)}>{text(cell)}</td>'
-            for cell, kind in zip(row, kinds, strict=True)
-        )
-        + "</tr>"
+        "<tr>" + "".join(_cell(cell, kind) for cell, kind in zip(row, kinds, strict=True)) + "</tr>"
         for row in zip(*(column.cells for column in columns), strict=True)
     )
     mark = ' class="sortable"' if sortable else ""
@@ -149,6 +144,7 @@ def document(*, title: str, header: str, sections: Sequence[Section]) -> str:
     Args:
         title: of the browser's tab, plain text.
         header: HTML above the first section.
+        sections: in the order of reading.
     """
     figures = {
         figure.name: {"data": figure.data, "layout": figure.layout, "zoom": figure.zoom}
@@ -197,9 +193,12 @@ def _title(column: Column, sortable: bool) -> str:
     return f'<button type="button">{name}</button>' if sortable else name
 
 
-def _whole(cell: str, kind: str) -> str:
-    """The full text of a name that a narrow column may cut."""
-    return _hint(cell) if kind == "name" and len(cell) > _NAME else ""
+def _cell(cell: str, kind: str) -> str:
+    """A cell; numbers need no class, and a name that a narrow column may cut carries its text."""
+    if kind == "num":
+        return f"<td>{text(cell)}</td>"
+    whole = _hint(cell) if kind == "name" and len(cell) > _NAME else ""
+    return f'<td class="{kind}"{whole}>{text(cell)}</td>'
 
 
 def _hint(hint: str) -> str:

@@ -20,8 +20,13 @@ _ROWS = 300
 
 
 def dropped(row: dict[str, Any]) -> int:
-    """How often a device was dropped, whatever the cause."""
+    """How often a device was dropped, whatever the cause; an exclusion counts once."""
     return sum(row[f"dropped_{cause}"] for cause in CAUSES)
+
+
+def cut(row: dict[str, Any]) -> int:
+    """How many contributions that a device had started were cut short."""
+    return max(dropped(row) - bool(row["excluded"]), 0)
 
 
 def section(trace: Trace) -> Section:
@@ -30,23 +35,23 @@ def section(trace: Trace) -> Section:
     touched = [row for row in devices if dropped(row) or row["excluded"]]
     body = _causes(trace) + _devices(touched) + _events(trace)
     return Section(
-        name="dropouts", title="Who dropped out, and why", lead=_lead(trace, devices), body=body
+        name="dropouts", title="Who dropped out, and why", lead=_lead(devices), body=body
     )
 
 
-def _lead(trace: Trace, devices: list[dict[str, Any]]) -> str:
-    drops = sum(trace.summary["dropouts"].values())
+def _lead(devices: list[dict[str, Any]]) -> str:
+    cuts = sum(cut(row) for row in devices)
     done = sum(row["rounds_done"] for row in devices)
     excluded = sum(bool(row["excluded"]) for row in devices)
-    hit = sum(dropped(row) > 0 for row in devices)
-    if not drops and not excluded:
-        return (
-            f"Nobody dropped out: {count(done, 'contribution')} were started and all of them "
-            "arrived, and every device was able to take part."
-        )
-    lead = f"{count(done, 'contribution')} arrived and <b>{count(drops)}</b> "
-    lead += "was" if drops == 1 else "were"
-    lead += f" cut short, on {count(hit, 'device')} of {count(len(devices))}. "
+    hit = sum(cut(row) > 0 for row in devices)
+    if cuts:
+        lead = f"{count(done, 'contribution')} arrived and <b>{count(cuts)}</b> "
+        lead += "was" if cuts == 1 else "were"
+        lead += f" cut short, on {count(hit, 'device')} of {count(len(devices))}. "
+    elif done:
+        lead = f"Nobody dropped out: {count(done, 'contribution')} started and arrived. "
+    else:
+        lead = "No device started a contribution. "
     if excluded:
         lead += f"<b>{count(excluded, 'device')}</b> could not take part at all."
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hetsim.core.quantities import Joules
@@ -11,8 +11,8 @@ from hetsim.core.trace import BASE_KINDS, Trace
 from hetsim.report.base import Column, Figure, Section, table, text, warning
 from hetsim.report.numbers import count, fixed, joules, labels, rounded, share, si_scale
 
-KINDS = {"compute": "compute", "memory": "memory", "radio": "radio", "idle": "idle (base)"}
-"""The kinds that a device row has a column for; also the names of their colours."""
+KINDS = {"compute": "compute", "memory": "memory", "radio": "radio", "idle": "base"}
+"""What a device row has a column for; also the names of their colours. Idle is all base power."""
 SCOPES = {
     "wall": "at the mains socket, losses of the power supply included",
     "battery": "out of the battery, the whole device",
@@ -21,6 +21,7 @@ SCOPES = {
     "board": "into the board, without the power supply before it",
     "chip": "into the chip alone",
 }
+_HEADS = {"idle": "Base"}
 _ROWS = 30
 """Profiles drawn; further ones are added up in one bar."""
 
@@ -39,7 +40,9 @@ class Group:
         self.nodes = len(rows)
         self.total: Joules = sum(row["energy_j"] for row in rows)
         self.active: Joules = sum(row["active_j"] for row in rows)
-        self.kinds = {kind: sum(row[f"{kind}_j"] for row in rows) for kind in KINDS}
+        self.kinds: dict[str, Joules] = {
+            kind: sum((row[f"{kind}_j"] for row in rows), 0.0) for kind in KINDS
+        }
         rest = self.total - sum(self.kinds.values())
         self.kinds["other"] = rest if rest > 1e-9 * self.total else 0.0
 
@@ -57,20 +60,23 @@ def groups(trace: Trace) -> list[Group]:
     return sorted((Group(of) for of in rows.values()), key=lambda group: -group.total)
 
 
-def other_kinds(trace: Trace) -> str:
-    """What the kind "other" holds in this run: "radio idle, sleep"."""
-    known = {"total", *KINDS}
-    named = [kind for kind, value in trace.summary["energy_j"].items() if kind not in known and value]
+def meanings(trace: Trace) -> dict[str, str]:
+    """What each kind holds in this run: {"idle": "base (idle, sleep)", "other": "battery loss"}."""
     words = {"radio_idle": "radio idle", "loss": "battery losses"}
-    return ", ".join(words.get(kind, kind) for kind in named) or "other"
+    energy: dict[str, Joules] = trace.summary["energy_j"]
+    drawn = [kind for kind, value in energy.items() if value and kind != "total"]
+    base = [words.get(kind, kind) for kind in drawn if kind in BASE_KINDS]
+    rest = [words.get(kind, kind) for kind in drawn if kind not in (*KINDS, *BASE_KINDS)]
+    named = f"base power ({', '.join(base)})" if base else KINDS["idle"]
+    return {**KINDS, "idle": named, "other": ", ".join(rest) or "other"}
 
 
 def section(trace: Trace) -> Section:
     """The section "Joules"."""
     parts = groups(trace)
     kinds = [kind for kind in (*KINDS, "other") if any(part.kinds[kind] for part in parts)]
-    meanings = {kind: {**KINDS, "other": other_kinds(trace)}[kind] for kind in kinds}
-    figures = (_bars(parts, kinds, meanings, False), _bars(parts, kinds, meanings, True))
+    held = {kind: meaning for kind, meaning in meanings(trace).items() if kind in kinds}
+    figures = (_bars(parts, held, False), _bars(parts, held, True))
     return Section(
         name="joules",
         title="Where the joules went",
@@ -95,7 +101,8 @@ def _lead(trace: Trace, parts: Sequence[Group]) -> str:
     if not parts or not total:
         return "No node drew any power."
     first = parts[0]
-    who = text(first.name) if first.nodes == 1 else f"{text(first.name)} ({first.nodes:,} nodes)"
+    who = text(labels([first.name], 40)[first.name])
+    who += f" ({count(first.nodes, 'node')})" if first.nodes > 1 else ""
     return (
         f"<b>{share(base, total)}</b> of {joules(total)} was base power, drawn for being there; "
         f"{share(energy.get('compute', 0.0), total)} went into computing and "
@@ -119,9 +126,8 @@ def _scope_warning(parts: Sequence[Group]) -> str:
     )
 
 
-def _bars(
-    parts: Sequence[Group], kinds: Sequence[str], meanings: dict[str, str], relative: bool
-) -> Figure:
+def _bars(parts: Sequence[Group], kinds: Mapping[str, str], relative: bool) -> Figure:
+    """Stacked bars of `kinds` and what they mean; of joules, or of their shares."""
     shown = parts[:_ROWS]
     mixed = len({part.scope for part in parts if part.scope}) > 1
     keys = [f"{part.name} · {part.scope}" if mixed and part.scope else part.name for part in shown]
@@ -138,16 +144,16 @@ def _bars(
 
     data = [
         {
-            "type": "bar", "orientation": "h", "name": text(meanings[kind]), "y": names,
+            "type": "bar", "orientation": "h", "name": text(meaning), "y": names,
             "x": rounded(length(part, kind) for part in shown), "marker": {"color": f"${kind}"},
             "hovertemplate": f"%{{y}}<br>%{{fullData.name}}: %{{x:,.4g}} {unit}<extra></extra>",
         }
-        for kind in kinds
+        for kind, meaning in kinds.items()
     ]  # fmt: skip
     axis: dict[str, Any] = {"title": {"text": "share of the bar's joules, %" if relative else unit}}
     if relative:
         axis["range"] = [0, 100]
-    title = "Composition <span>of each bar on the left</span>" if relative else (
+    title = "Composition <span>of the same joules, in percent</span>" if relative else (
         "Energy <span>of all nodes of a profile, by kind</span>"
     )  # fmt: skip
     return Figure(
@@ -167,7 +173,7 @@ def _bars(
             },
         },
         height=90 + 34 * max(len(shown), 1),
-        legend=meanings,
+        legend=kinds,
     )
 
 
@@ -196,7 +202,9 @@ def _profiles(parts: Sequence[Group]) -> str:
     for kind in (*KINDS, "other"):
         values = [part.kinds[kind] for part in parts]
         if any(values):
-            columns.append(Column(title=kind.capitalize(), unit="J", cells=fixed(values)))
+            columns.append(
+                Column(title=_HEADS.get(kind, kind.capitalize()), unit="J", cells=fixed(values))
+            )
     return table(columns, sortable=True, label="Joules by profile")
 
 
@@ -217,20 +225,18 @@ def _roles(trace: Trace) -> str:
 
 
 def _scopes(parts: Sequence[Group]) -> str:
-    names = list(dict.fromkeys(part.scope for part in parts))
-    within = {name: [part for part in parts if part.scope == name] for name in names}
+    held: dict[str, list[Group]] = {}
+    for part in parts:
+        held.setdefault(part.scope, []).append(part)
+    nodes = [sum(part.nodes for part in of) for of in held.values()]
+    energy = [sum(part.total for part in of) for of in held.values()]
+    includes = [SCOPES.get(scope, "") for scope in held]
     return table(
         [
-            Column(title="Power scope", cells=[name or "not stated" for name in names], kind="name"),
-            Column(
-                title="Watts are measured",
-                cells=[SCOPES.get(name, "") for name in names],
-                kind="prose",
-            ),
-            Column(title="Nodes", cells=[count(sum(p.nodes for p in of)) for of in within.values()]),
-            Column(
-                title="Energy", unit="J", cells=fixed(sum(p.total for p in of) for of in within.values())
-            ),
+            Column(title="Scope", cells=[scope or "not stated" for scope in held], kind="name"),
+            Column(title="Watts are measured", cells=includes, kind="prose"),
+            Column(title="Nodes", cells=[count(n) for n in nodes]),
+            Column(title="Energy", unit="J", cells=fixed(energy)),
         ],
         label="Joules by power scope",
     )

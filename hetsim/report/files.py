@@ -27,6 +27,8 @@ def write(trace: Trace, folder: Path, *, page: bool = True) -> None:
     page that would no longer belong to them is removed.
 
     Args:
+        trace: the run.
+        folder: where to; nothing else in it is touched.
         page: whether to write `report.html`.
     """
     for stale in ("summary.json", *(() if page else ("report.html",))):

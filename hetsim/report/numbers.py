@@ -104,14 +104,23 @@ def share(part: float, whole: float) -> str:
 
 
 def count(value: float, noun: str = "", plural: str = "") -> str:
-    """A number of things, with the thing if it is named.
+    r"""A number of things, with the thing if it is named.
 
     >>> count(1, "device"), count(1200, "device")
-    ('1\\xa0device', '1,200\\xa0devices')
+    ('1\xa0device', '1,200\xa0devices')
     """
     if not noun:
         return f"{value:,.0f}"
     return f"{value:,.0f}{SPACE}{noun if value == 1 else plural or noun + 's'}"
+
+
+def every(number: float, noun: str) -> str:
+    r"""All of some things, in words.
+
+    >>> every(3, "round"), every(1, "round")
+    ('all 3\xa0rounds', 'the only round')
+    """
+    return f"the only {noun}" if number == 1 else f"all {count(number, noun)}"
 
 
 def score(value: Fraction | None) -> str:

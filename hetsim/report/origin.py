@@ -36,8 +36,8 @@ def section(trace: Trace) -> Section:
     return Section(
         name="run",
         title="What was run",
-        lead="The resolved specification, and all that is needed to run it again. Equal hashes mean "
-        "an equal specification, an equal course of events and an equal model.",
+        lead="The resolved specification, and all that is needed to run it again. Equal hashes "
+        "mean an equal specification, an equal course of events and an equal model.",
         body=f"{_list([*known, *_flat(trace.provenance)])}"
         f"<h3>Specification</h3><pre tabindex='0'>{text(spec)}</pre>"
         f'<h3>What the numbers rest on</h3><ul class="plain">{assumed}</ul>',

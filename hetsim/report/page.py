@@ -9,7 +9,7 @@ from __future__ import annotations
 from hetsim.core.trace import Trace
 from hetsim.report import accuracy, dropouts, energy, origin, power, rosters, timeline
 from hetsim.report.base import document, text
-from hetsim.report.dropouts import dropped
+from hetsim.report.dropouts import cut
 from hetsim.report.numbers import count, duration, joules, score, share, size, watt_hours
 
 
@@ -66,12 +66,12 @@ def _key(title: str, big: str, *lines: str) -> str:
 def _time(trace: Trace) -> str:
     summary = trace.summary
     rounds, total = summary["rounds"], summary["simulated_s"]
-    pace = f"<b>{duration(total / rounds)}</b> a round on average" if rounds else "no round finished"
+    mean = f"<b>{duration(total / rounds)}</b> a round on average" if rounds else "none finished"
     return _key(
         "How long",
         duration(total),
         f"<b>{count(rounds, 'round')}</b>, simulated time",
-        pace,
+        mean,
         f"<b>{size(summary['bytes_up'])}</b> sent up, <b>{size(summary['bytes_down'])}</b> down",
     )
 
@@ -83,29 +83,28 @@ def _energy(trace: Trace) -> str:
         "How many joules",
         joules(total),
         f"<b>total</b>: all nodes, start to end ({watt_hours(total)})",
-        f"<b>{joules(summary['active_j'])}</b> active: above the base power of being on",
-        f"<b>{joules(summary['participant_j'])}</b> participant: all that a selected node drew, "
-        "from its selection to its last needed act",
+        f"<b>{joules(summary['active_j'])}</b> active: above base power, which a node draws for "
+        "being on",
+        f"<b>{joules(summary['participant_j'])}</b> participant: drawn by selected devices "
+        "from their selection to their last needed act, and by all other nodes",
     )
 
 
 def _dropouts(trace: Trace) -> str:
-    summary = trace.summary
-    causes = summary["dropouts"]
+    causes = trace.summary["dropouts"]
     drops = sum(causes.values())
     devices = [row for row in trace.devices if row["role"] == "device"]
-    hit = sum(dropped(row) > 0 for row in devices)
+    cuts = sum(cut(row) for row in devices)
     excluded = sum(bool(row["excluded"]) for row in devices)
-    done = sum(row["rounds_done"] for row in devices)
-    started = done + drops
-    why = ", ".join(f"{text(cause)} {count(n)}" for cause, n in causes.items() if n)
-    lines = [
-        f"of <b>{count(started, 'contribution')}</b> started ({share(drops, started)})"
-        if started
-        else "no device started",
-    ]
-    if drops:
-        lines.append(f"on <b>{count(hit, 'device')}</b> of {count(len(devices))}: {why}")
+    started = sum(row["rounds_done"] for row in devices) + cuts
+    lines = [f"{text(cause)} <b>{count(n)}</b>" for cause, n in causes.items() if n]
+    lines = [", ".join(lines)] if lines else []
+    if started:
+        of = f"of <b>{count(started, 'contribution')}</b> started"
+        short = f"{count(cuts)} cut short ({share(cuts, started)})" if cuts else "all arrived"
+        lines.append(f"{of}, {short}")
+    else:
+        lines.append("no device started a contribution")
     if excluded:
         lines.append(f"<b>{count(excluded, 'device')}</b> could not take part at all")
     return _key("Who dropped out", count(drops, "dropout") if drops else "nobody", *lines)
@@ -115,7 +114,8 @@ def _quality(trace: Trace) -> str:
     summary = trace.summary
     if summary["accuracy"] is None:
         return _key("How good", "not learned", "cost only: time and joules were simulated")
-    lines = [f"accuracy after the last evaluated round; best <b>{score(summary['best_accuracy'])}</b>"]
+    best = score(summary["best_accuracy"])
+    lines = [f"accuracy after the last evaluated round; best <b>{best}</b>"]
     for target, reached in summary["time_to"].items():
         when = "not reached" if reached is None else f"after {duration(reached)}"
         lines.append(f"<b>{score(float(target))}</b> {when}")

@@ -7,6 +7,7 @@ equal share of the time, so that the area under a power curve stays its joules.
 from __future__ import annotations
 
 from collections import defaultdict
+from itertools import zip_longest
 from typing import Any
 
 from hetsim.core.quantities import Seconds
@@ -14,8 +15,8 @@ from hetsim.core.trace import Trace
 from hetsim.report.base import Section, text
 from hetsim.report.numbers import count, duration, rounded, significant, time_scale
 
-_NODES = 200
-_POINTS = 40_000
+_NODES = 24
+_POINTS = 30_000
 """Points on the page over all nodes and tracks."""
 _TRACKS = (
     # prefix, title, factor, unit, axis from zero
@@ -37,10 +38,7 @@ def section(trace: Trace) -> Section | None:
     if not tracks:
         return None
     end = max(trace.summary["simulated_s"], max(counter.t for counter in trace.counters))
-    energy = {row["device"]: row["energy_j"] for row in trace.devices}
-    ranked = sorted(tracks, key=lambda actor: (-energy.get(actor, 0.0), actor))[:_NODES]
-    listed = [row["device"] for row in trace.devices if row["device"] in set(ranked)]
-    listed += [actor for actor in ranked if actor not in energy]
+    listed = _chosen(trace, set(tracks))
     budget = max(_POINTS // sum(len(tracks[actor]) for actor in listed), 20)
     scale = time_scale(end)
     nodes: list[list[dict[str, Any]]] = []
@@ -50,17 +48,20 @@ def section(trace: Trace) -> Section | None:
         for track in sorted(tracks[actor], key=_place):
             steps = tracks[actor][track]
             thinned |= len(steps) > budget
-            steps = means(steps, end, budget) if len(steps) > budget else [*steps, (end, steps[-1][1])]
             title, factor, unit, zero = _meaning(track)
-            rows.append(
-                {
-                    "title": text(title), "unit": text(unit), "zero": zero,
-                    "x": rounded(t * scale.factor for t, _ in steps),
-                    "y": rounded((value * factor for _, value in steps), 5),
-                }
-            )  # fmt: skip
+            if len(steps) > budget:
+                start, width = steps[0][0], (end - steps[0][0]) / budget
+                values = means(steps, end, budget)
+                times = {"x0": start * scale.factor, "dx": width * scale.factor}
+            else:
+                values = [value for _, value in [*steps, (end, steps[-1][1])]]
+                times = {"x": rounded(t * scale.factor for t in [*(t for t, _ in steps), end])}
+            y = rounded((value * factor for value in values), 5)
+            rows.append({"title": text(title), "unit": text(unit), "zero": zero, "y": y, **times})
         nodes.append(rows)
-    choices = "".join(f'<option value="{i}">{text(actor)}</option>' for i, actor in enumerate(listed))
+    choices = "".join(
+        f'<option value="{i}">{text(actor)}</option>' for i, actor in enumerate(listed)
+    )
     return Section(
         name="power",
         title="Power over time",
@@ -79,24 +80,37 @@ def section(trace: Trace) -> Section | None:
     )
 
 
-def means(steps: Steps, end: Seconds, bins: int) -> Steps:
+def means(steps: Steps, end: Seconds, bins: int) -> list[float]:
     """Steps averaged over time in `bins` equal parts up to `end`.
 
+    The last mean comes twice, so that a line of steps reaches the end.
+
     >>> means([(0.0, 1.0), (1.0, 3.0)], 4.0, 2)
-    [(0.0, 2.0), (2.0, 3.0), (4.0, 3.0)]
+    [2.0, 3.0, 3.0]
     """
     start = steps[0][0]
     width = (end - start) / bins
-    areas, covered = [0.0] * bins, [0.0] * bins
+    areas = [0.0] * bins
     for (t0, value), (t1, _) in zip(steps, [*steps[1:], (end, 0.0)], strict=True):
         first = min(int((t0 - start) / width), bins - 1)
         last = min(int((t1 - start) / width), bins - 1)
         for i in range(first, last + 1):
             inside = min(t1, start + (i + 1) * width) - max(t0, start + i * width)
             areas[i] += value * max(inside, 0.0)
-            covered[i] += max(inside, 0.0)
-    values = [area / seconds if seconds else 0.0 for area, seconds in zip(areas, covered, strict=True)]
-    return [(start + i * width, value) for i, value in enumerate(values)] + [(end, values[-1])]
+    values = [area / width for area in areas]
+    return [*values, values[-1]]
+
+
+def _chosen(trace: Trace, actors: set[str]) -> list[str]:
+    """The largest consumers, taken from each profile in turn; in the order of the device table."""
+    ranked: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for row in sorted(trace.devices, key=lambda row: -row["energy_j"]):
+        if row["device"] in actors:
+            ranked[row["role"], row["profile"]].append(row["device"])
+    listed = [row["device"] for row in trace.devices]
+    turns = [name for turn in zip_longest(*ranked.values()) for name in turn if name]
+    chosen = {*turns[:_NODES], *sorted(actors.difference(listed))[: max(_NODES - len(turns), 0)]}
+    return [name for name in (*listed, *sorted(actors.difference(listed))) if name in chosen]
 
 
 def _place(track: str) -> tuple[int, str]:
@@ -133,7 +147,10 @@ def _lead(trace: Trace, tracks: dict[str, dict[str, Steps]]) -> str:
 def _statement(nodes: int, listed: int, thinned: bool, width: Seconds) -> str:
     words = ""
     if listed < nodes:
-        words += f"The {count(listed)} largest consumers of {count(nodes, 'node')} can be chosen. "
+        words += (
+            f"{count(listed)} of {count(nodes, 'node')} can be chosen: the largest consumers of "
+            "each profile. "
+        )
     if thinned:
         words += (
             f"Tracks with many changes show means over about {duration(width)}, which keeps the "

@@ -8,7 +8,7 @@ from typing import Any
 from hetsim.core.trace import Trace
 from hetsim.report.base import Column, Section, table
 from hetsim.report.dropouts import WORDS, dropped
-from hetsim.report.numbers import NONE, count, fixed, score, significant, time_scale
+from hetsim.report.numbers import NONE, count, every, fixed, score, significant, time_scale
 
 _DEVICES = 1000
 _ROUNDS = 2500
@@ -22,10 +22,8 @@ def devices(trace: Trace) -> Section:
     if len(rows) > _DEVICES:
         rows = sorted(rows, key=lambda row: -row["energy_j"])[:_DEVICES]
     nodes = len(trace.devices)
-    lead = f"{count(nodes, 'node')}"
-    lead += (
-        "." if len(rows) == nodes else f", of which the {count(len(rows))} that drew most are shown."
-    )
+    lead = count(nodes, "node")
+    lead += "." if len(rows) == nodes else f"; the {count(len(rows))} that drew most are shown."
     return Section(
         name="devices",
         title="Devices",
@@ -54,7 +52,7 @@ def _device_columns(rows: Sequence[Row]) -> list[Column]:
         number("Energy", "energy_j", "J"), number("Above base", "active_j", "J"),
         number("As participant", "participant_j", "J"), number("Compute", "compute_j", "J"),
         number("Memory", "memory_j", "J"), number("Radio", "radio_j", "J"),
-        number("Idle", "idle_j", "J"), number("Busy", "busy_s", "s"),
+        number("Base", "idle_j", "J"), number("Busy", "busy_s", "s"),
         number("Battery at end", "battery_end_wh", "Wh"),
         number("Hottest", "temperature_max_c", "°C"),
         number("Peak memory", "peak_memory_b", "MB", 1e-6),
@@ -91,10 +89,10 @@ def rounds(trace: Trace) -> Section:
         column("Energy", "J", lambda row: row["energy_j"]),
         column("Sent up", "MB", lambda row: row["bytes_up"] * 1e-6),
         column("Sent down", "MB", lambda row: row["bytes_down"] * 1e-6),
-        Column(title="Model version", cells=[str(row["model_version"]) for row in rows]),
+        Column(title="Model version", cells=[row["model_version"] for row in rows], kind="name"),
     ]
     shown = (
-        f"All {count(len(rows), 'round')}"
+        every(len(rows), "round").capitalize()
         if len(rows) == len(trace.rounds)
         else f"The first {count(len(rows))} of {count(len(trace.rounds), 'round')}; "
         "all are in rounds.parquet"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 ROUNDS = {
-    "round": "int64", "t0_s": "float64", "t1_s": "float64", "model_version": "int64",
+    "round": "int64", "t0_s": "float64", "t1_s": "float64", "model_version": "string",
     "accuracy": "float64?", "loss": "float64?", "participants": "int64", "dropped": "int64",
     "energy_j": "float64", "bytes_up": "float64", "bytes_down": "float64",
 }  # fmt: skip

@@ -1,19 +1,20 @@
 """Who did what when: a bar for each segment of work, a row for each node.
 
-A screen shows a few thousand bars. Longer runs are cut after a whole number of rounds, and bars
-that touch on the screen are drawn as one; the page states both.
+A screen shows a few thousand bars. Where a run has more, those that touch on the screen are drawn
+as one, and if that is not enough the run is cut after a whole number of rounds; the page says so.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from hetsim.core.quantities import Seconds
 from hetsim.core.trace import ROLES, Span, Trace
 from hetsim.report.base import Figure, Section, text
-from hetsim.report.numbers import Scale, count, duration, labels, rounded, time_scale
+from hetsim.report.numbers import NONE, Scale, count, duration, every, labels, rounded, time_scale
 
 _BARS = 4000
 """Bars that a browser draws and moves at ease."""
@@ -30,20 +31,22 @@ _COLOURS = {
 _SPARE = ("extra0", "extra1", "extra2", "extra3")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Bar:
-    """Segments of one kind on one node that touch on the screen.
+    """One segment, or several of one kind on one node that touch on the screen.
 
     Attributes:
+        round, last: rounds of its first and last segment; -1 outside of any.
         segments: how many it stands for.
         cut: whether the last of them was cut short.
     """
 
-    t0: Seconds
-    t1: Seconds
     actor: str
     kind: str
+    t0: Seconds
+    t1: Seconds
     round: int
+    last: int
     segments: int
     cut: bool
 
@@ -71,10 +74,10 @@ def excerpt(trace: Trace) -> Excerpt:
     while True:
         end = everything if rounds == len(ends) else max(ends[:rounds])
         inside = [span for span in spans if span.t0 < end]
-        gap = end / pixels
-        bars = _merged(inside, gap, end)
-        if len(bars) <= _BARS:
-            return Excerpt(bars, actors, rounds, end, gap, len(inside))
+        for gap in (0.0, end / pixels):
+            bars = _merged(inside, gap, end)
+            if len(bars) <= _BARS:
+                return Excerpt(bars, actors, rounds, end, gap, len(inside))
         if rounds > 1:
             rounds = max(1, min(rounds - 1, rounds * _BARS // len(bars)))
         else:
@@ -118,25 +121,17 @@ def _actors(trace: Trace) -> list[str]:
 def _merged(spans: list[Span], gap: Seconds, end: Seconds) -> list[Bar]:
     """Bars of `spans`, which are sorted by start; those nearer than `gap` become one."""
     bars: list[Bar] = []
-    last: dict[tuple[str, str], int] = {}
+    last: dict[tuple[str, str], Bar] = {}
     for span in spans:
-        key, t1, cut = (span.actor, span.kind), min(span.t1, end), span.outcome != "done"
-        index = last.get(key)
-        if index is not None:
-            old = bars[index]
-            if span.t0 - old.t1 < gap and not old.cut and old.round == span.round:
-                bars[index] = Bar(
-                    old.t0, max(old.t1, t1), old.actor, old.kind, old.round, old.segments + 1, cut
-                )
-                continue
-            if span.t0 - old.t1 < gap and min(span.t1 - span.t0, old.t1 - old.t0) < gap:
-                bars[index] = Bar(
-                    old.t0, max(old.t1, t1), old.actor, old.kind, span.round, old.segments + 1,
-                    cut or old.cut,
-                )  # fmt: skip
-                continue
-        last[key] = len(bars)
-        bars.append(Bar(span.t0, t1, span.actor, span.kind, span.round, 1, cut))
+        key = span.actor, span.kind
+        t1, cut = min(span.t1, end), span.outcome != "done"
+        old = last.get(key)
+        if old and span.t0 - old.t1 < gap and not old.cut:
+            old.t1, old.last, old.cut = max(old.t1, t1), span.round, cut
+            old.segments += 1
+        else:
+            last[key] = bar = Bar(*key, span.t0, t1, span.round, span.round, 1, cut)
+            bars.append(bar)
     return bars
 
 
@@ -168,10 +163,7 @@ def _figure(trace: Trace, shown: Excerpt, scale: Scale) -> Figure:
                 "y": [short[bar.actor] for bar in bars],
                 "base": rounded(bar.t0 * scale.factor for bar in bars),
                 "x": rounded((bar.t1 - bar.t0) * scale.factor for bar in bars),
-                "customdata": [
-                    [duration(bar.t0), duration(bar.t1 - bar.t0), bar.round if bar.round >= 0 else "–",
-                     bar.segments] for bar in bars
-                ],
+                "customdata": [_facts(bar) for bar in bars],
                 "marker": {"color": f"${paint[kind]}", "line": {"width": 0}},
                 "hovertemplate": "%{y}: %{fullData.name}, round %{customdata[2]}"
                 "<br>from %{customdata[0]} for %{customdata[1]}"
@@ -230,6 +222,13 @@ def _figure(trace: Trace, shown: Excerpt, scale: Scale) -> Figure:
     )
 
 
+def _facts(bar: Bar) -> list[Any]:
+    """What hovering shows: start, duration, round, segments."""
+    number = f"{bar.round}" if bar.round >= 0 else NONE
+    number += f" to {bar.last}" if bar.last > bar.round else ""
+    return [duration(bar.t0), duration(bar.t1 - bar.t0), number, bar.segments]
+
+
 def _bands(
     trace: Trace, shown: Excerpt, scale: Scale
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -237,7 +236,7 @@ def _bands(
     rows = [row for row in trace.rounds[: shown.rounds] if row["t0_s"] < shown.end]
     if len(rows) > _BANDS:
         return [], []
-    overlap = any(b["t0_s"] < a["t1_s"] for a, b in zip(rows, rows[1:], strict=False))
+    overlap = any(b["t0_s"] < a["t1_s"] for a, b in pairwise(rows))
     place = {"yref": "paper", "y0": 0, "y1": 1, "layer": "below"}
     if overlap:
         lines = [
@@ -281,14 +280,14 @@ def _statement(trace: Trace, shown: Excerpt) -> str:
     """What is drawn and what is not, in words."""
     total = len(trace.rounds)
     extent = (
-        f"all {count(total, 'round')}"
+        every(total, "round")
         if shown.rounds == total
         else f"the first {count(shown.rounds, 'round')} of {count(total)} "
         f"(up to {duration(shown.end)})"
     )
     nodes = len({span.actor for span in trace.spans})
     who = (
-        f"all {count(nodes, 'node')} that worked"
+        f"{every(nodes, 'node')} that worked"
         if nodes == len(shown.actors)
         else f"the {count(len(shown.actors))} busiest of {count(nodes, 'node')}"
     )
@@ -300,6 +299,6 @@ def _statement(trace: Trace, shown: Excerpt) -> str:
         )
     return (
         f'<p class="note">Shown: {extent}; {who}.{merged} With a mouse, drag sideways to '
-        "look closer and double-click to return. Every segment is in spans.parquet, and trace.json.gz opens in "
-        "ui.perfetto.dev.</p>"
+        "look closer and double-click to return. Every segment is in spans.parquet, and "
+        "trace.json.gz opens in ui.perfetto.dev.</p>"
     )

@@ -8,11 +8,12 @@ and adds up. The same scenario can be played again and again.
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from importlib.metadata import version
-from math import inf
+from math import ceil, inf
 from pathlib import Path
 from shutil import copyfile
 from typing import TYPE_CHECKING, Any
@@ -20,41 +21,47 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import yaml
 
+from hetsim.core.cost import Cost
 from hetsim.core.errors import SpecError
 from hetsim.core.quantities import Seconds
 from hetsim.core.registry import (
     DATA,
+    EXECUTORS,
     GOVERNORS,
     METHODS,
     NETWORKS,
     PACES,
     PARTITIONS,
     SELECTIONS,
+    Registry,
 )
 from hetsim.core.rng import rng
-from hetsim.core.trace import Trace
+from hetsim.core.trace import Progress, Trace
 from hetsim.federation.client import Client, Server
 from hetsim.federation.ledger import settle_up
-from hetsim.federation.run import Run, Stop
+from hetsim.federation.run import Method, Run, Stop
 from hetsim.learn.architecture import Architecture
 from hetsim.learn.data.base import Dataset
-from hetsim.learn.numerics import model_hash
+from hetsim.learn.lab import CostOnlyLab, Lab
+from hetsim.learn.meter import Sheet, measure, train_cost
+from hetsim.learn.numerics import model_hash, single_thread
 from hetsim.learn.resident import Resident
+from hetsim.learn.store import MemoryStore, Store
 from hetsim.sim.battery import BatteryState
 from hetsim.sim.churn import PATTERNS, Always, Availability
 from hetsim.sim.clock import Call
-from hetsim.sim.device import Profile, Radio
+from hetsim.sim.device import BatteryPack, Profile, Radio
 from hetsim.sim.governors.base import Governor
 from hetsim.sim.governors.performance import Performance
 from hetsim.sim.graph import Attachment
 from hetsim.sim.kernel import Kernel
 from hetsim.sim.network.base import Station, Technology
 from hetsim.sim.node import Node
+from hetsim.spec.load import key_of
 from hetsim.spec.options import make
 from hetsim.spec.profile import find_profile, load_profile, profile_hash
 
 if TYPE_CHECKING:
-    from hetsim.learn.lab import CostOnlyLab, Lab
     from hetsim.spec.schema import Group, Plugin, Spec
 
 _SERVER = "server"
@@ -70,6 +77,14 @@ class Member:
     profile: Profile
     governor: Governor
     availability: Availability
+
+    @property
+    def pack(self) -> BatteryPack | None:
+        """Its battery: none on mains, the profile's where the topology gives no capacity."""
+        chosen, built_in = self.group.battery, self.profile.battery
+        if chosen is None or chosen.capacity is None:
+            return built_in if chosen else None
+        return replace(built_in or BatteryPack(capacity=0.0), capacity=chosen.capacity)
 
 
 @dataclass(frozen=True)
@@ -117,15 +132,36 @@ class Scenario:
         task = self.spec.task
         partition = self._plugin(PARTITIONS, task.partition, "task", "partition")
         stream = rng(self.spec.seed, "learn/partition")
-        try:
+        with self._at("task", "partition"):
             split = partition.split(self.dataset.y, self.dataset.users, len(holders), stream)
-        except SpecError as error:
-            raise error.at(self.spec.where("task", "partition"), "task.partition") from None
         for (index, member), rows in zip(holders, split, strict=True):
             assert member.group.data is not None
             limit = member.group.data.samples
             shards[index] = rows if limit is None else rows[:limit]
         return shards
+
+    def check(self) -> None:
+        """Refuse what can only be known to be wrong once everything is looked up.
+
+        Raises:
+            SpecError: an option of a plug-in, or a combination.
+        """
+        spec = self.spec
+        with self._at("task", "model"):
+            _ = self.model
+        if spec.cost_only and spec.stop.accuracy is not None:
+            raise SpecError(
+                "a cost-only run has no accuracy to stop at",
+                where=spec.where("stop", "accuracy"),
+                key="stop.accuracy",
+                remedy="Leave out --cost-only, or stop after rounds or time.",
+            )
+        self.method()
+        self._plugin(SELECTIONS, spec.selection, "selection")
+        self._plugin(PACES, spec.pace, "pace")
+        for name, cell in spec.network.nodes.items():
+            self._plugin(NETWORKS, cell.technology, "network", "nodes", name)
+        _ = self.shards
 
     def text(self) -> str:
         """Content of `spec.yaml`."""
@@ -151,35 +187,83 @@ class Scenario:
             governor = default
             if group.governor is not None:
                 governor = self._plugin(GOVERNORS, group.governor, "fleet", place, "governor")
-            pattern = PATTERNS[group.availability.name]
             availability = make(
-                pattern, group.availability.options,
-                where=lambda key, place=place: self.spec.where("fleet", place, "availability", key),
-                key=f"fleet[{place}].availability",
-            )  # fmt: skip
+                PATTERNS[group.availability.name],
+                group.availability.options,
+                where=partial(self.spec.where, "fleet", place, "availability"),
+                key=key_of(("fleet", place, "availability")),
+            )
             for number in range(group.count):
                 yield Member(
                     name=f"{group.label}-{number}", place=place, group=group,
                     profile=self.profiles[place], governor=governor, availability=availability,
                 )  # fmt: skip
 
-    def _plugin(self, registry: Any, chosen: Plugin, *place: str | int) -> Any:
-        """Make the plug-in a section names."""
-        return make(
-            registry.load(chosen.name, where=self.spec.where(*place), key=_dotted(place)),
-            chosen.options,
-            where=lambda key: self.spec.where(*place, key),
-            key=_dotted(place),
+    def method(self) -> Method:
+        """The method with its settings."""
+        return self._plugin(METHODS, self.spec.method, "method")
+
+    @contextmanager
+    def _at(self, *place: str | int) -> Generator[None]:
+        """Give errors of the user's input their place in the file."""
+        try:
+            yield
+        except SpecError as error:
+            if error.where:
+                raise
+            raise SpecError(
+                error.what, where=self.spec.where(*place), key=key_of(place), remedy=error.remedy
+            ) from error
+
+    def _plugin(self, registry: Registry, chosen: Plugin, *place: str | int) -> Any:
+        """Make the plug-in that a section names."""
+        where, key = partial(self.spec.where, *place), key_of(place)
+        plugin = registry.load(chosen.name, where=where(), key=key)
+        return make(plugin, chosen.options, where=where, key=key)
+
+    # --- what it takes ----------------------------------------------------------------------------
+
+    @cached_property
+    def model(self) -> Sheet:
+        """Counts of the model."""
+        return measure(self.architecture)
+
+    def pass_cost(self, samples: int, batch: int) -> Cost:
+        """Work of one pass of plain SGD over `samples` samples."""
+        steps = max(ceil(samples / batch), 1)
+        return train_cost(
+            self.architecture, steps=steps, batch=batch, samples=samples, momentum=False
         )
 
     # --- playing --------------------------------------------------------------------------------
+
+    def lab(
+        self, *, executor: str = "inline", workers: int | None = None, store: Path | None = None
+    ) -> Lab | CostOnlyLab:
+        """A learning plane for this scenario; close it after use.
+
+        Args:
+            executor: name of the executor.
+            workers: of a pool; None for one a core.
+            store: folder of kept results; None keeps nothing.
+
+        Raises:
+            SpecError: no such executor, or it does not take workers.
+        """
+        single_thread()
+        options = {} if workers is None else {"workers": workers}
+        plugin = EXECUTORS.load(executor, where="--executor")
+        chosen = make(plugin, options, key=f"--executor {executor}")
+        if self.spec.cost_only:
+            return CostOnlyLab()
+        return Lab(chosen, Store(store) if store else MemoryStore(), self.resident)
 
     def play(
         self,
         lab: Lab | CostOnlyLab,
         *,
         causality: bool = False,
-        progress: Callable[[Run], None] = lambda run: None,
+        progress: Callable[[Progress], None] = lambda progress: None,
     ) -> Trace:
         """Simulate once.
 
@@ -189,8 +273,7 @@ class Scenario:
             progress: called after each round.
         """
         run = self.world(lab, causality=causality, progress=progress)
-        method = self._plugin(METHODS, self.spec.method, "method")
-        end = run.kernel.run(method.server(run), _SERVER)
+        end = run.kernel.run(self.method().server(run), _SERVER)
         return self._finish(run, lab, end)
 
     def world(
@@ -198,7 +281,7 @@ class Scenario:
         lab: Lab | CostOnlyLab,
         *,
         causality: bool = False,
-        progress: Callable[[Run], None] = lambda run: None,
+        progress: Callable[[Progress], None] = lambda progress: None,
     ) -> Run:
         """Kernel, network, nodes and clients at t = 0."""
         spec = self.spec
@@ -244,12 +327,12 @@ class Scenario:
 
     def _device(self, kernel: Kernel, member: Member, radios: dict[str, Radio]) -> Node:
         group, profile = member.group, member.profile
-        battery = None
-        if group.battery is not None:
+        battery, pack = None, member.pack
+        if pack is not None:
+            assert group.battery is not None
+            charge = pack.capacity * group.battery.charge
             battery = BatteryState(
-                capacity=group.battery.capacity,
-                charge=group.battery.capacity * group.battery.charge,
-                efficiency=profile.battery.efficiency if profile.battery else 1.0,
+                capacity=pack.capacity, charge=charge, efficiency=pack.efficiency
             )
         node = Node(
             kernel.env, kernel.trace, member.name, "device",
@@ -363,45 +446,20 @@ def resolve(spec: Spec, data: Path | None = None) -> Scenario:
     names = [*(group.profile for group in spec.fleet), spec.server.profile]
     places = [*(("fleet", i, "profile") for i in range(len(spec.fleet))), ("server", "profile")]
     paths = tuple(
-        find_profile(name, beside, where=spec.where(*place), key=_dotted(place))
+        find_profile(name, beside, where=spec.where(*place), key=key_of(place))
         for name, place in zip(names, places, strict=True)
     )
     loaded = {path: load_profile(path) for path in dict.fromkeys(paths)}
     task = spec.task
-    dataset: Dataset = make(
-        DATA.load(task.data.name), {"folder": data, **task.data.options},
-        where=lambda key: spec.where("task", "data", key), key="task.data",
-    )  # fmt: skip
+    where = partial(spec.where, "task", "data")
+    loader = DATA.load(task.data.name, where=where(), key="task.data")
+    dataset: Dataset = make(loader, task.data.options, data, where=where, key="task.data")
     architecture = Architecture.of(
         task.model.name, dataset.shape, dataset.classes, task.model.options
     )
     scenario = Scenario(spec, tuple(loaded[path] for path in paths), paths, dataset, architecture)
-    _check(scenario)
+    scenario.check()
     return scenario
-
-
-def _check(scenario: Scenario) -> None:
-    """What can only be known once everything is looked up."""
-    from hetsim.learn.meter import measure
-
-    spec = scenario.spec
-    try:
-        measure(scenario.architecture)
-    except SpecError as error:
-        raise error.at(spec.where("task", "model"), "task.model") from None
-    if spec.cost_only and spec.stop.accuracy is not None:
-        raise SpecError(
-            "a cost-only run has no accuracy to stop at",
-            where=spec.where("stop", "accuracy"),
-            key="stop.accuracy",
-            remedy="Leave out --cost-only, or stop after rounds or time.",
-        )
-    scenario._plugin(METHODS, spec.method, "method")
-    scenario._plugin(SELECTIONS, spec.selection, "selection")
-    scenario._plugin(PACES, spec.pace, "pace")
-    for name, cell in spec.network.nodes.items():
-        scenario._plugin(NETWORKS, cell.technology, "network", "nodes", name)
-    _ = scenario.shards
 
 
 def _base(profile: Profile, radio: Radio) -> dict[str, dict[str, float]]:
@@ -425,7 +483,9 @@ def _follow(kernel: Kernel, node: Node, changes: Iterator[tuple[Seconds, bool]])
 
     def next_change() -> None:
         when, present = next(changes, (inf, True))
-        if when < inf:
+        if when <= kernel.env.now:
+            change(present)
+        elif when < inf:
             Call(kernel.env, lambda: change(present), when - kernel.env.now)
 
     def change(present: bool) -> None:
@@ -438,10 +498,3 @@ def _follow(kernel: Kernel, node: Node, changes: Iterator[tuple[Seconds, bool]])
             next_change()
 
     next_change()
-
-
-def _dotted(place: tuple[str | int, ...]) -> str:
-    text = ""
-    for part in place:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
-    return text

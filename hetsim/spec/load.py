@@ -95,14 +95,15 @@ def parse(text: str, name: str, *, nulls: bool = False) -> Document:
     'x.yaml:1'
     """
     reader = _Reader(text, name, nulls)
-    data = reader.document()
-    if not isinstance(data, dict):
+    value = reader.document()
+    data = as_mapping(value)
+    if data is None:
         raise SpecError(
-            f"expected a mapping at the top, got {in_words(data)}.",
+            f"expected a mapping at the top, got {in_words(value)}.",
             where=f"{name}:1",
             remedy="Write sections such as `name: my_fleet`, one a line.",
         )
-    return Document(name, cast(dict[str, Any], data), reader.marks)
+    return Document(name, data, reader.marks)
 
 
 def parse_value(text: str, name: str) -> Any:
@@ -144,6 +145,16 @@ def key_of(place: Place) -> str:
     for step in place:
         text += f"[{step}]" if isinstance(step, int) else f".{step}"
     return text.removeprefix(".")
+
+
+def as_mapping(value: object) -> dict[str, Any] | None:
+    """The value if it is a mapping."""
+    return cast(dict[str, Any], value) if isinstance(value, dict) else None
+
+
+def as_list(value: object) -> list[Any] | None:
+    """The value if it is a list."""
+    return cast(list[Any], value) if isinstance(value, list) else None
 
 
 class _Reader:

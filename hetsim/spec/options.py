@@ -41,7 +41,7 @@ from hetsim.core.registry import (
 )
 from hetsim.sim.churn import PATTERNS
 from hetsim.spec import units
-from hetsim.spec.load import in_words
+from hetsim.spec.load import as_list, in_words
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,14 @@ REGISTRIES: dict[str, Registry | Patterns] = {
 }
 """By the key under which a topology names a plug-in."""
 
-Where = Callable[..., str]
-"""`where()` is the place of the plug-in, `where("lr")` that of its option."""
+Where = Callable[[str], str]
+"""`where("lr")` is the place of an option, `where("")` that of the plug-in."""
+
+
+def nowhere(option: str) -> str:
+    """The place of options that come from no file."""
+    del option
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +134,7 @@ def accepts(plugin: Callable[..., Any]) -> set[str]:
 
 def describe(plugin: Callable[..., Any]) -> list[Option]:
     """Its options in order of declaration."""
-    docs = _docs(plugin)
+    docs = attribute_docs(plugin)
     return [
         Option(
             field.name,
@@ -144,7 +150,7 @@ def arguments(
     plugin: Callable[..., Any],
     options: Mapping[str, Any],
     *,
-    where: Where = lambda *_: "",
+    where: Where = nowhere,
     key: str = "",
 ) -> dict[str, Any]:
     """Keyword arguments for the plug-in, in SI units; options left out keep their default.
@@ -171,7 +177,7 @@ def arguments(
         if field.default is MISSING and field.name not in options:
             raise SpecError(
                 "missing.",
-                where=where(),
+                where=where(""),
                 key=_join(key, field.name),
                 remedy=f"Add `{field.name}:` ({field.type.words}).",
             )
@@ -190,7 +196,7 @@ def make(
     plugin: Callable[..., Any],
     options: Mapping[str, Any],
     *args: Any,
-    where: Where = lambda *_: "",
+    where: Where = nowhere,
     key: str = "",
 ) -> Any:
     """The plug-in with its options; `args` go to a factory before them.
@@ -208,7 +214,7 @@ def make(
         what = error.what if isinstance(error, SpecError) else str(error)
         remedy = error.remedy if isinstance(error, SpecError) else ""
         raise SpecError(
-            what, where=where(), key=key, remedy=remedy or "Change its options."
+            what, where=where(""), key=key, remedy=remedy or "Change its options."
         ) from error
 
 
@@ -216,7 +222,7 @@ def resolved(
     plugin: Callable[..., Any],
     options: Mapping[str, Any],
     *,
-    where: Where = lambda *_: "",
+    where: Where = nowhere,
     key: str = "",
 ) -> dict[str, Any]:
     """All its options as a file would say them, defaults included, in one canonical spelling.
@@ -245,8 +251,8 @@ def _join(key: str, name: str) -> str:
 @lru_cache(maxsize=256)
 def _fields(plugin: Callable[..., Any]) -> tuple[_Field, ...]:
     declared: list[tuple[str, object, object]] = []
-    if isinstance(plugin, type) and is_dataclass(plugin):
-        for field in fields(plugin):
+    if is_dataclass(cast(object, plugin)):
+        for field in fields(cast(Any, plugin)):
             made = field.default_factory
             default = field.default if made is MISSING else made()
             if field.init:
@@ -283,7 +289,7 @@ def _annotated(plugin: Callable[..., Any], name: str, annotation: object) -> _Ty
         ) from None
 
 
-def _docs(plugin: Callable[..., Any]) -> dict[str, str]:
+def attribute_docs(plugin: Callable[..., Any]) -> dict[str, str]:
     """Texts of the `Attributes:` or `Args:` sections, the base classes' first."""
     classes = reversed(plugin.__mro__) if isinstance(plugin, type) else (plugin,)
     docs: dict[str, str] = {}
@@ -425,9 +431,10 @@ def _one_of(choices: tuple[object, ...]) -> _Type:
 
 
 def _list(value: object, words: str) -> list[object]:
-    if not isinstance(value, list | tuple):
+    items = as_list(value)
+    if items is None:
         raise _wrong(words, value, "Write a list such as [1, 2].")
-    return list(cast(list[object], value))
+    return items
 
 
 def _none(value: object) -> None:

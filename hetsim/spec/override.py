@@ -9,7 +9,7 @@ from typing import Any
 
 from hetsim.core.errors import SpecError
 from hetsim.spec import options
-from hetsim.spec.load import Document, Place, key_of, parse_value
+from hetsim.spec.load import Document, Place, as_list, as_mapping, key_of, parse_value
 from hetsim.spec.options import REGISTRIES
 
 _STEP = re.compile(r"\.?([^.\[\]=\s]+)|\[([0-9]{1,8})\]")
@@ -93,10 +93,11 @@ def _open(data: dict[str, Any], steps: Place, origin: str) -> Place:
     for step in steps[:-1]:
         place = (*place, _index(holder, step, place, origin))
         key: Any = place[-1]
-        inner: Any = holder.get(key, {}) if isinstance(holder, dict) else holder[key]
+        mapping = as_mapping(holder)
+        inner: Any = holder[key] if mapping is None else mapping.get(key, {})
         if isinstance(inner, str):
             inner = {name_key(place): inner}
-        if not isinstance(inner, dict | list):
+        if as_mapping(inner) is None and as_list(inner) is None:
             raise SpecError(
                 "is a single value.",
                 where=origin,
@@ -125,7 +126,8 @@ def _index(holder: dict[str, Any] | list[Any], step: str | int, at: Place, origi
 def _at(data: Any, place: Place) -> Any:
     """The value there, or None."""
     for step in place:
-        data = data.get(step) if isinstance(data, dict) else data[step]
+        mapping = as_mapping(data)
+        data = data[step] if mapping is None else mapping.get(str(step))
     return data
 
 

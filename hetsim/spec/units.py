@@ -13,13 +13,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from math import isfinite
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, cast
 
 from hetsim.core.errors import SpecError, did_you_mean
 from hetsim.spec.load import in_words
-
-if TYPE_CHECKING:
-    from pint import UnitRegistry
 
 Dimension = Literal[
     "time", "energy", "power", "size", "rate", "frequency", "temperature", "fraction",
@@ -56,20 +53,26 @@ _DEFINITIONS = """
 
 @dataclass(frozen=True, slots=True)
 class _Scale:
-    """How a dimension is stored and shown: SI unit, an example, the units worth naming."""
+    """How a dimension is stored and shown: SI unit, an example, units to write and to name."""
 
     si: str
     example: str
     units: tuple[str, ...]
+    others: tuple[str, ...] = ()
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """Units that a message names."""
+        return (*self.units, *self.others)
 
 
 _SCALES: dict[Dimension, _Scale] = {
     "time": _Scale("s", "2 min", ("us", "ms", "s", "min", "h", "d")),
     "energy": _Scale("J", "3.7 Wh", ("mJ", "J", "kJ", "MJ", "mWh", "Wh", "kWh")),
     "power": _Scale("W", "2.3 W", ("uW", "mW", "W", "kW")),
-    "size": _Scale("B", "4 GiB", ("B", "kB", "MB", "GB", "KiB", "MiB", "GiB", "bit")),
+    "size": _Scale("B", "4 GiB", ("B", "kB", "MB", "GB", "KiB", "MiB", "GiB"), ("bit",)),
     "rate": _Scale(
-        "B/s", "20 Mbit/s", ("bit/s", "kbit/s", "Mbit/s", "Gbit/s", "B/s", "kB/s", "MB/s")
+        "B/s", "20 Mbit/s", ("bit/s", "kbit/s", "Mbit/s", "Gbit/s"), ("B/s", "kB/s", "MB/s")
     ),
     "frequency": _Scale("Hz", "1.2 GHz", ("Hz", "kHz", "MHz", "GHz")),
     "temperature": _Scale("degC", "25 degC", ("degC", "K")),
@@ -140,7 +143,7 @@ def remedy(dimension: Dimension) -> str:
     scale = _SCALES[dimension]
     if dimension == "fraction":
         return 'Write a number between 0 and 1, such as 0.8, or a percentage such as "80 %".'
-    return f'Write a quantity such as "{scale.example}" ({", ".join(scale.units)}).'
+    return f'Write a quantity such as "{scale.example}" ({", ".join(scale.known)}).'
 
 
 def example(dimension: Dimension) -> str:
@@ -169,11 +172,11 @@ def _value(text: object, dimension: Dimension) -> float:
 
 
 @lru_cache(maxsize=1)
-def _registry() -> UnitRegistry[Any]:
+def _registry() -> Any:
     """The unit reader, made when the first quantity is read: importing pint takes a while."""
     import pint
 
-    registry = pint.UnitRegistry(None, non_int_type=Fraction)
+    registry = cast(Any, pint.UnitRegistry)(None, non_int_type=Fraction)
     registry.load_definitions([line.strip() for line in _DEFINITIONS.strip().splitlines()])
     return registry
 
@@ -197,7 +200,7 @@ def _one(magnitude: Fraction, unit: str, dimension: Dimension) -> Fraction:
     try:
         known = registry.parse_units(unit.replace("°", "deg"))
     except Exception:  # pint's errors for text it cannot read share no base class
-        hint = did_you_mean(unit, scale.units)
+        hint = did_you_mean(unit, scale.known)
         raise SpecError(f'"{unit}" is not a known unit.{hint}', remedy=remedy(dimension)) from None
     if _SMALLER_THAN_A_BIT.search(unit):
         hint = f'Did you mean "{_SMALLER_THAN_A_BIT.sub("M", unit)}"?'

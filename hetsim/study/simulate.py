@@ -16,19 +16,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hetsim.core.errors import Interrupted, SpecError
-from hetsim.core.registry import EXECUTORS
-from hetsim.core.trace import Trace
+from hetsim.core.trace import Progress, Trace
 from hetsim.report import files
 from hetsim.spec.build import Scenario, resolve
-from hetsim.spec.options import make
 from hetsim.spec.schema import Spec, load_topology
 from hetsim.study import folder as run_folder
-
-if TYPE_CHECKING:
-    from hetsim.federation.run import Run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +48,7 @@ class Settings:
     no_store: bool = False
     report: bool = True
     causality: bool = False
-    progress: Callable[[Run], None] = field(default=lambda run: None)
+    progress: Callable[[Progress], None] = field(default=lambda progress: None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,22 +143,13 @@ def resume(
 
 def simulate(scenario: Scenario, settings: Settings, folder: Path | None) -> Result:
     """Play a scenario; write its results into `folder`, if one is given."""
-    from hetsim.learn.lab import CostOnlyLab, Lab
-    from hetsim.learn.numerics import single_thread
-    from hetsim.learn.store import MemoryStore, Store
-
     begun, started = datetime.now(UTC), monotonic()
-    single_thread()
-    if scenario.spec.cost_only:
-        lab = CostOnlyLab()
-    else:
-        options = {} if settings.workers is None else {"workers": settings.workers}
-        executor = make(
-            EXECUTORS.load(settings.executor, where="--executor"), options, key="executor"
-        )
-        place = settings.store or (folder / "store" if folder else None)
-        store = MemoryStore() if settings.no_store or place is None else Store(place)
-        lab = Lab(executor, store, scenario.resident)
+    store = settings.store or (folder / "store" if folder else None)
+    lab = scenario.lab(
+        executor=settings.executor,
+        workers=settings.workers,
+        store=None if settings.no_store else store,
+    )
     try:
         trace = scenario.play(lab, causality=settings.causality, progress=settings.progress)
         played = monotonic()
@@ -179,8 +165,8 @@ def simulate(scenario: Scenario, settings: Settings, folder: Path | None) -> Res
             "folder": str(folder) if folder else None,
             "refs": {
                 "executed": dict(sorted(lab.executed.items())),
-                "from_store": lab.from_store,
-                "never_needed": lab.never_needed,
+                "from_store": dict(sorted(lab.from_store.items())),
+                "never_needed": lab.counts(trace.made)["never_needed"],
             },
         }
     except KeyboardInterrupt as stop:

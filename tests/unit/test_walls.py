@@ -23,7 +23,10 @@ ANYTHING = ("hetsim",)
 ROOMS = {
     "hetsim": ANYTHING,  # the public face; that it is lazy is tested below
     "hetsim.__main__": ("hetsim.cli",),
-    "hetsim.cli": ("hetsim.core", "hetsim.spec", "hetsim.study", "hetsim.report"),
+    "hetsim.cli": (
+        "hetsim.core", "hetsim.spec", "hetsim.study", "hetsim.report", "hetsim.screen",
+    ),
+    "hetsim.screen": ("hetsim.core", "hetsim.spec", "hetsim.study", "hetsim.report"),
     "hetsim.testing": ANYTHING,
     "hetsim.core": (),
     "hetsim.sim": ("hetsim.core",),
@@ -125,15 +128,27 @@ def violations(source: str, module: str, is_package: bool = False) -> list[str]:
     found = list(imports(tree, module, is_package))
     known = {each.local: each.bound for each in found if each.local}
     wrong = [(each.line, bad_import(each.name, module)) for each in found]
+    forked = {id(node) for node in behind_fork(tree, known)}
     for node in ast.walk(tree):
-        match node:
-            case ast.Name() | ast.Attribute():
-                wrong.append((node.lineno, bad_name(dotted(node, known), module)))
-            case ast.Call():
-                wrong.append((node.lineno, bad_call(node, dotted(node.func, known))))
-            case _:
-                pass
+        if isinstance(node, ast.Name | ast.Attribute):
+            name = dotted(node, known)
+            if not (name in SEEDS and id(node) in forked):
+                wrong.append((node.lineno, bad_name(name, module)))
+        elif isinstance(node, ast.Call):
+            wrong.append((node.lineno, bad_call(node, dotted(node.func, known))))
     return [f"{line}: {what}" for line, what in sorted(wrong) if what]
+
+
+def behind_fork(tree: ast.Module, known: dict[str, str]) -> Iterator[ast.AST]:
+    """Everything under `with torch.random.fork_rng(...)`, where the generator is a private copy."""
+    for block in ast.walk(tree):
+        if isinstance(block, ast.With) and any(
+            isinstance(item.context_expr, ast.Call)
+            and dotted(item.context_expr.func, known) == "torch.random.fork_rng"
+            for item in block.items
+        ):
+            for statement in block.body:
+                yield from ast.walk(statement)
 
 
 def bad_import(name: str, module: str) -> str:
@@ -243,10 +258,16 @@ def test_module_stands_in_a_room(path: Path) -> None:
         ("hetsim.study.x", "import time as t\nt.perf_counter_ns()", "reads the host's clock"),
         ("hetsim.study.x", "from time import perf_counter as now", "perf_counter is banned"),
         ("hetsim.cli", "import hetsim.sim.kernel", "must not import hetsim.sim.kernel"),
+        ("hetsim.screen", "import hetsim.sim.kernel", "must not import hetsim.sim"),
         ("hetsim.sim.x", "print('hello')", "only the command line and reports print"),
         ("hetsim.learn.x", "import numpy as np\nnp.random.seed(0)", "numpy.random.seed draws"),
         ("hetsim.learn.x", "from numpy.random import default_rng\ndefault_rng(0)", "named stream"),
         ("hetsim.learn.x", "import torch\ntorch.manual_seed(0)", "seeds a global generator"),
+        ("hetsim.learn.x", "import torch\nwith torch.no_grad():\n    torch.manual_seed(0)",
+         "3: torch.manual_seed seeds"),
+        ("hetsim.learn.x",
+         "import torch\nwith torch.random.fork_rng():\n    torch.manual_seed(0)\ntorch.seed()",
+         "4: torch.seed seeds"),
         ("hetsim.learn.x", "import torch\ntorch.load('x')", "without weights_only=True"),
         ("hetsim.learn.x", "import torch\ntorch.load('x', weights_only=0)", "weights_only=True"),
         ("hetsim.learn.x", "import numpy as np\nnp.load('x', allow_pickle=True)", "allow_pickle"),
@@ -274,6 +295,10 @@ def test_the_checker_sees_broken_walls(module: str, source: str, complaint: str)
         ),
         ("hetsim.learn.lab", "import torch\ntorch.load('x', weights_only=True)"),
         ("hetsim.learn.lab", "import torch\ntorch.Generator().manual_seed(1)"),
+        (
+            "hetsim.learn.lab",
+            "import torch\nwith torch.random.fork_rng(devices=[]):\n    torch.manual_seed(0)",
+        ),
         ("hetsim.spec.build", "from hetsim.learn.lab import Lab\nfrom hetsim.spec import schema"),
         ("hetsim.study.x", "import time\nfrom hetsim import __version__\ntime.monotonic()"),
         ("hetsim.report.x", "print('table')"),

@@ -25,7 +25,8 @@ _MEAN, _STD = 4.8842, 6.0168
 def digits(folder: Path | None, *, train: int | None = None, test: int | None = None) -> Dataset:
     """The digits, at most `train` and `test` of them; `folder` is not needed."""
     del folder
-    table = np.loadtxt(gzip.open(_file(), "rt"), delimiter=",", dtype=np.uint8)
+    with gzip.open(_file(), "rt") as file:
+        table = np.loadtxt(file, delimiter=",", dtype=np.uint8)
     x, y = table[:, :-1].reshape(-1, 1, 8, 8), table[:, -1].astype(np.int64)
     order = canonical(x, y)
     first = limited(order[:_TRAIN], train, "train")

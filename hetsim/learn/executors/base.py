@@ -1,6 +1,7 @@
-"""Where operations are computed. An executor knows single tasks and nothing of what depends on what.
+"""Where operations are computed: an executor knows single tasks, not what depends on what.
 
-Every CPU executor gives bitwise the same values: one thread a process, and the functions are pure.
+Every CPU executor gives bitwise the same values, because a process has one thread and the functions
+are pure.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ def evaluate(model: Ref[State], shard: Ref[Rows], *, batch: int = 500) -> Ref[Sc
 
 def _evaluate(ref: Ref[Score], inputs: Sequence[Any], resident: Resident) -> Score:
     right, loss, samples = 0, 0.0, 0
-    for logits, y in outputs(ref, *inputs, resident):
+    for logits, y in outputs(ref, inputs[0], inputs[1], resident):
         right += int((logits.argmax(1) == y).sum())
         loss += float(F.cross_entropy(logits, y, reduction="sum"))
         samples += len(y)

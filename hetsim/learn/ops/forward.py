@@ -45,7 +45,8 @@ def outputs(
 
 
 def _forward(ref: Ref[Tensor], inputs: Sequence[Any], resident: Resident) -> Tensor:
-    return torch.cat([logits for logits, _ in outputs(ref, *inputs, resident)])
+    batches = outputs(ref, inputs[0], inputs[1], resident)
+    return torch.cat([logits for logits, _ in batches])
 
 
 FORWARD = Operation(compute=_forward)

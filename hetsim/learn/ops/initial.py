@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import torch
-
 from hetsim.core.cost import Cost
 from hetsim.core.ref import Ref
 from hetsim.learn.architecture import Architecture
 from hetsim.learn.meter import measure
-from hetsim.learn.numerics import State
+from hetsim.learn.numerics import State, chance
 from hetsim.learn.ops.base import Operation, model_arch
 from hetsim.learn.resident import Resident
 
@@ -24,8 +22,7 @@ def initial(architecture: Architecture, seed: int) -> Ref[State]:
 
 
 def _initial(ref: Ref[State], inputs: Sequence[Any], resident: Resident) -> State:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(ref.arg("seed"))
+    with chance(ref.arg("seed")):
         module = model_arch(ref).build()
     return {name: value.detach().contiguous() for name, value in module.state_dict().items()}
 

@@ -1,8 +1,8 @@
 """The weighted mean of models: the server's step of federated averaging.
 
 Sums are taken in float64 in the order of the inputs and rounded once, so the result depends on
-nothing else, and the mean of one model is that model bit for bit. Counters (integer buffers) have no
-mean; they take the largest value.
+nothing else, and the mean of one model is that model bit for bit. Counters (integer buffers) have
+no mean; they take the largest value.
 """
 
 from __future__ import annotations

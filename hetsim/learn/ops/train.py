@@ -21,9 +21,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from hetsim.core.ref import Ref
+from hetsim.learn import vectors
 from hetsim.learn.meter import train_cost
 from hetsim.learn.net import net
-from hetsim.learn.numerics import State
+from hetsim.learn.numerics import State, chance
 from hetsim.learn.ops.base import Operation, model_arch
 from hetsim.learn.resident import Resident, Rows
 
@@ -47,9 +48,15 @@ def train(
     """The model after training on the shard.
 
     Args:
+        model: where it starts.
+        shard: what it learns from.
         epochs: passes over the shard.
         steps: the first so many steps; with `epochs`, whichever ends first.
         batch: samples a step.
+        lr: learning rate.
+        momentum: of the steps, from 0 to below 1; its state starts afresh with each training.
+        weight_decay: added to the gradient, times the weights.
+        proximal: pull towards the starting model.
         seed: of the order of samples, an integer of 64 bits.
 
     Raises:
@@ -121,18 +128,20 @@ def _train(ref: Ref[State], inputs: Sequence[Any], resident: Resident) -> State:
     decay, proximal = ref.arg("weight_decay"), ref.arg("proximal")
     anchor = [weight.clone() for weight in weights] if proximal else []
     velocity: list[Tensor] = []
-    for x, y in _batches(inputs[1], resident, ref.arg("batch"), ref.arg("steps"), ref.arg("seed")):
-        gradient = torch.autograd.grad(F.cross_entropy(module(x), y), parameters)
-        if decay:
-            torch._foreach_add_(gradient, weights, alpha=decay)
-        if proximal:
-            torch._foreach_add_(gradient, torch._foreach_sub(weights, anchor), alpha=proximal)
-        if momentum and velocity:
-            torch._foreach_mul_(velocity, momentum)
-            torch._foreach_add_(velocity, gradient)
-        elif momentum:
-            velocity = [part.clone() for part in gradient]
-        torch._foreach_add_(weights, velocity or gradient, alpha=-lr)
+    seed = ref.arg("seed")
+    with chance(seed):
+        for x, y in _batches(inputs[1], resident, ref.arg("batch"), ref.arg("steps"), seed):
+            gradient = torch.autograd.grad(F.cross_entropy(module(x), y), parameters)
+            if decay:
+                vectors.add_(gradient, weights, alpha=decay)
+            if proximal:
+                vectors.add_(gradient, vectors.sub(weights, anchor), alpha=proximal)
+            if momentum and velocity:
+                vectors.mul_(velocity, momentum)
+                vectors.add_(velocity, gradient)
+            elif momentum:
+                velocity = [part.clone() for part in gradient]
+            vectors.add_(weights, velocity or gradient, alpha=-lr)
     return model.state()
 
 

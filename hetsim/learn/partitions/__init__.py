@@ -1,0 +1,1 @@
+"""Partitions, one file each; a plug-in is a frozen dataclass with `base.Partition`'s method."""

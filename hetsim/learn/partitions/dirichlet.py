@@ -19,8 +19,8 @@ from hetsim.learn.partitions.base import Shares, require
 class Dirichlet:
     """Dirichlet label skew.
 
-    No draw is repeated until it suits: while a client holds fewer than `minimum` samples, the client
-    that holds most gives it one, ties going to the lower number.
+    No draw is repeated until it suits: while a client holds fewer than `minimum` samples, the
+    client that holds most gives it one, ties going to the lower number.
 
     Attributes:
         alpha: concentration, above zero.

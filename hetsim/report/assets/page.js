@@ -63,7 +63,7 @@
         showarrow: false, font: { color: "$muted", size: 12 },
       });
       return {
-        type: "scatter", mode: "lines", x: track.x, y: track.y, yaxis: axisName,
+        type: "scatter", mode: "lines", x: track.x, x0: track.x0, dx: track.dx, y: track.y, yaxis: axisName,
         line: { color: i ? "$mean" : "$line", width: 1.5, shape: "hv" },
         hovertemplate: `%{y:.4g} ${track.unit} at %{x:.4g}<extra></extra>`,
       };

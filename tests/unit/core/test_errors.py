@@ -10,11 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hetsim.core import errors
 from hetsim.core.errors import (
     CAUSES,
     CausalityError,
     Dropped,
     HetsimError,
+    Interrupted,
     NeedsLearning,
     OutOfMemory,
     SpecError,
@@ -31,6 +33,7 @@ EVERY = [
     NeedsLearning("this run computes nothing"),
     CausalityError("cam-3 never received 9f2c"),
     Dropped("battery", 0.25),
+    Interrupted("stopped after round 3"),
 ]
 
 
@@ -66,6 +69,12 @@ def test_dropped_says_why_and_how_far(cause: str) -> None:
     error = Dropped(cause, 0.5)  # pyright: ignore
     assert (error.cause, error.progress, str(error)) == (cause, 0.5, cause)
     assert str(Dropped(cause, detail="pi-0 is empty")) == "pi-0 is empty"  # pyright: ignore
+
+
+def test_every_error_is_tested() -> None:
+    kinds = {kind for kind in vars(errors).values() if isinstance(kind, type)}
+    ours = {kind for kind in kinds if issubclass(kind, HetsimError)}
+    assert {type(error) for error in EVERY} == ours
 
 
 @pytest.mark.parametrize("error", EVERY, ids=lambda error: type(error).__name__)

@@ -1,0 +1,130 @@
+"""One picture of a run for a README: accuracy against minutes, joules by profile and kind.
+
+Text is drawn as outlines of a font that comes with matplotlib, and element ids are salted with a
+constant, so that equal traces give equal bytes on every machine with the pinned versions.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hetsim.core.trace import Trace
+from hetsim.report.energy import Group, groups, meanings
+from hetsim.report.numbers import labels, si_scale, time_scale
+from hetsim.report.page import answer
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+INK, MUTED, RULE = "#171b21", "#5b6672", "#dfe3e8"
+LINE, TARGET = "#0072b2", "#b3588f"
+COLOURS = {
+    "compute": "#0072b2", "memory": "#b3588f", "radio": "#e08e00", "idle": "#a9b2bc",
+    "other": "#d3d8de",
+}  # fmt: skip
+"""The page's light palette: work in colours, being there in greys."""
+_BARS = 10
+_STYLE: Any = {
+    "svg.hashsalt": "hetsim", "svg.fonttype": "path", "font.family": "DejaVu Sans",
+    "font.size": 9.5, "text.color": INK, "axes.labelcolor": MUTED, "axes.edgecolor": RULE,
+    "xtick.color": MUTED, "ytick.color": MUTED, "axes.spines.top": False,
+    "axes.spines.right": False, "axes.grid": True, "grid.color": "#eceff2", "axes.axisbelow": True,
+    "xtick.major.size": 0, "ytick.major.size": 0, "axes.titlesize": 10.5,
+    "axes.titlelocation": "left", "axes.titlepad": 10,
+}  # fmt: skip
+
+
+def draw(trace: Trace, path: Path) -> None:
+    """Write the picture to `path`, an SVG file.
+
+    The left half shows accuracy, or for a run that learned nothing the joules of each round.
+    """
+    from matplotlib import rc_context
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    with rc_context(_STYLE):
+        spacing = ConstrainedLayoutEngine(w_pad=0.14, h_pad=0.12, wspace=0.03)
+        figure = Figure(figsize=(9.6, 4.0), facecolor="white", layout=spacing)
+        FigureCanvasSVG(figure)
+        left, right = figure.subplots(1, 2, width_ratios=(1, 1.1))
+        if any(row["accuracy"] is not None for row in trace.rounds):
+            _accuracy(left, trace)
+        else:
+            _rounds(left, trace)
+        _joules(right, trace)
+        name = str(trace.summary["name"])
+        title = f"{labels([name], 24)[name]}: {answer(trace)}"
+        figure.suptitle(_plain(title), x=0.014, ha="left", fontsize=11)
+        figure.savefig(path, format="svg", metadata={"Date": None, "Creator": "hetsim"})
+
+
+def _accuracy(axes: Axes, trace: Trace) -> None:
+    seen = [row for row in trace.rounds if row["accuracy"] is not None]
+    scale = time_scale(trace.summary["simulated_s"])
+    axes.plot(
+        [row["t1_s"] * scale.factor for row in seen],
+        [row["accuracy"] for row in seen],
+        color=LINE, linewidth=1.8, marker="o" if len(seen) <= 60 else "", markersize=3.5,
+        clip_on=False, zorder=3,
+    )  # fmt: skip
+    for target in trace.summary["time_to"]:
+        axes.axhline(float(target), color=TARGET, linewidth=1, linestyle=(0, (5, 4)))
+        axes.annotate(
+            _plain(target), (1, float(target)), xycoords=("axes fraction", "data"), color=TARGET,
+            xytext=(4, 0), textcoords="offset points", va="center", fontsize=8.5,
+        )  # fmt: skip
+    axes.set(xlim=(0, None), ylim=(0, 1), xlabel=f"simulated time, {scale.unit}")
+    axes.set_title("Accuracy", pad=22)
+
+
+def _rounds(axes: Axes, trace: Trace) -> None:
+    clock = time_scale(trace.summary["simulated_s"])
+    meter = si_scale(max((row["energy_j"] for row in trace.rounds), default=0.0), "J")
+    axes.bar(
+        [row["t0_s"] * clock.factor for row in trace.rounds],
+        [row["energy_j"] * meter.factor for row in trace.rounds],
+        [(row["t1_s"] - row["t0_s"]) * clock.factor * 0.92 for row in trace.rounds],
+        align="edge", color=LINE,
+    )  # fmt: skip
+    axes.set(xlim=(0, None), ylim=(0, None), xlabel=f"simulated time, {clock.unit}")
+    axes.set_title(f"Energy of each round, {meter.unit}", pad=22)
+
+
+def _joules(axes: Axes, trace: Trace) -> None:
+    parts = groups(trace)
+    shown = parts[:_BARS]
+    meter = si_scale(max((part.total for part in parts), default=0.0), "J")
+    words = meanings(trace)
+    rows = range(len(shown))
+    start = [0.0] * len(shown)
+    for kind, colour in COLOURS.items():
+        widths = [part.kinds[kind] * meter.factor for part in shown]
+        if any(widths):
+            axes.barh(rows, widths, left=start, height=0.62, color=colour, label=words[kind])
+            start = [a + b for a, b in zip(start, widths, strict=True)]
+    axes.set_yticks(rows, [_name(part) for part in shown], color=INK)
+    axes.set_ylim(max(len(shown), 4) - 0.4, -0.6)
+    axes.grid(visible=False, axis="y")
+    axes.spines["left"].set_visible(False)
+    rest = f", {len(parts) - len(shown)} smaller ones left out" if len(parts) > len(shown) else ""
+    axes.set_xlabel(f"{meter.unit}, all nodes of a profile{rest}")
+    axes.set_title("Where the joules went", pad=22)
+    if any(start):
+        axes.legend(
+            frameon=False, fontsize=8.5, labelcolor=MUTED, ncols=5, loc="lower left",
+            bbox_to_anchor=(0, 1), borderaxespad=0.1, handlelength=0.9, handleheight=0.9,
+            columnspacing=1.2, handletextpad=0.5, borderpad=0,
+        )  # fmt: skip
+
+
+def _name(part: Group) -> str:
+    short = labels([part.name], 24)[part.name]
+    return _plain(f"{part.nodes:,} × {short}" if part.nodes > 1 else short)
+
+
+def _plain(text: str) -> str:
+    """Text in which matplotlib finds no formula."""
+    return text.replace("$", r"\$")

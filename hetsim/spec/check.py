@@ -1,0 +1,269 @@
+"""What is wrong with a topology: unknown keys, values of a wrong type, names, the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NoReturn, get_args, get_origin
+
+from pydantic import ValidationError
+
+from hetsim.core.errors import SpecError, UnknownName, did_you_mean
+from hetsim.sim.churn import Windows
+from hetsim.spec import options
+from hetsim.spec.fields import Fault
+from hetsim.spec.load import Document, Place, as_list, as_mapping, in_words, key_of
+from hetsim.spec.override import name_key, plug_in_kind
+from hetsim.spec.profile import find_profile
+from hetsim.spec.sections import Plugin, Section
+
+if TYPE_CHECKING:
+    from hetsim.spec.schema import Spec
+
+_MOST_DEVICES = 10_000_000
+
+
+def keys(model: type[Section], document: Document) -> None:
+    """Refuse keys that no section has, before anything else is read.
+
+    Raises:
+        SpecError: with the place of the first one and the key that may have been meant.
+    """
+    _keys(model, document.data, (), document)
+
+
+def _keys(model: type[Section], data: object, place: Place, document: Document) -> None:
+    for index, item in enumerate(as_list(data) or ()):
+        _keys(model, item, (*place, index), document)
+    entries = as_mapping(data)
+    if entries is None or model is Plugin:
+        return
+    if model.open_with in entries and entries.keys() & model.model_fields <= {model.open_with}:
+        return
+    known = (*model.model_fields, *model.also)
+    for key, value in entries.items():
+        if key not in known:
+            raise SpecError(
+                f"unknown key.{did_you_mean(key, known)}",
+                where=document.where(*place, key),
+                key=key_of((*place, key)),
+                remedy=f"Keys here: {', '.join(known)}.",
+            )
+        annotation = model.model_fields[key].annotation if key in model.model_fields else None
+        for inner in _sections(annotation):
+            if get_origin(annotation) is dict:
+                for name, item in (as_mapping(value) or {}).items():
+                    _keys(inner, item, (*place, key, name), document)
+            else:
+                _keys(inner, value, (*place, key), document)
+
+
+def sections_in(model: type[Section]) -> Iterator[type[Section]]:
+    """All models below `model`."""
+    for field in model.model_fields.values():
+        for inner in _sections(field.annotation):
+            yield inner
+            yield from sections_in(inner)
+
+
+def _sections(annotation: object) -> Iterator[type[Section]]:
+    """The models named in a field's annotation."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _sections(inner)
+
+
+def refusal(error: ValidationError, document: Document) -> SpecError:
+    """The first fault that pydantic found, with its place in the file."""
+    first = error.errors()[0]
+    place: Place = tuple(step for step in first["loc"] if step != "[key]")
+    fault = first.get("ctx", {}).get("error")
+    if isinstance(fault, Fault):
+        place, what, remedy = (*place, *fault.at), fault.what, fault.remedy
+    else:
+        what, remedy = _in_our_words(first, place)
+    return SpecError(what, where=document.where(*place), key=key_of(place), remedy=remedy)
+
+
+_EXPECTED = {
+    "string_type": ("text", "Write text, in quotes where it looks like a number."),
+    "bool_type": ("true or false", "Write true or false."),
+    "tuple_type": ("a list", "Write [first, second], or one item a line after a dash."),
+    "dict_type": ("a mapping", "Write `key: value`."),
+    "model_type": ("a mapping", "Write `key: value`."),
+}
+
+
+def _in_our_words(first: Any, place: Place) -> tuple[str, str]:
+    kind, given, context = str(first["type"]), first["input"], first.get("ctx", {})
+    if kind == "missing":
+        inside = key_of(place[:-1]) or "the file"
+        return "missing.", f"Add `{place[-1]}:` to {inside}."
+    if kind in _EXPECTED:
+        expected, remedy = _EXPECTED[kind]
+        return f"expected {expected}, got {in_words(given)}.", remedy
+    if kind == "literal_error":
+        known = str(context["expected"]).replace("'", '"')
+        hint = did_you_mean(str(given), [word.strip('"') for word in known.split(" or ")])
+        return f"{in_words(given)} is not allowed.{hint}", f"Write {known}."
+    if kind == "string_pattern_mismatch":
+        what = f"{in_words(given)} cannot be a name."
+        return what, "Use letters, digits, dashes, dots and underscores, no dash or dot in front."
+    if kind in ("too_short", "too_long"):
+        return "the list is empty." if not given else "the list has a wrong length.", "Fill it."
+    return f"{first['msg']}.", "Change the value."
+
+
+def completed(spec: Spec, document: Document) -> Spec:
+    """The spec with the only network node filled in where none is named.
+
+    Raises:
+        SpecError: there are several.
+    """
+    nodes = list(spec.network.nodes)
+
+    def only(*place: str | int) -> str:
+        if len(nodes) != 1:
+            raise SpecError(
+                "missing.",
+                where=document.where(*place),
+                key=key_of(place),
+                remedy=f"Name a network node: {', '.join(nodes)}.",
+            )
+        return nodes[0]
+
+    fleet = tuple(
+        group.model_copy(
+            update={"link": group.link.model_copy(update={"to": only("fleet", i, "link", "to")})}
+        )
+        if not group.link.to
+        else group
+        for i, group in enumerate(spec.fleet)
+    )
+    server = spec.server
+    if not server.at:
+        server = server.model_copy(update={"at": only("server", "at")})
+    return spec.model_copy(update={"fleet": fleet, "server": server})
+
+
+def consistent(spec: Spec) -> None:
+    """Refuse names that nothing has, devices that cannot be told apart, and a graph in parts.
+
+    Raises:
+        SpecError: with file and line.
+    """
+    _names(spec)
+    _fleet(spec)
+    _availability(spec)
+    _graph(spec)
+
+
+def _fail(spec: Spec, what: str, remedy: str, *place: str | int) -> NoReturn:
+    raise SpecError(what, where=spec.where(*place), key=key_of(place), remedy=remedy)
+
+
+def _names(spec: Spec) -> None:
+    for place, plugin in spec.plugins():
+        kind = plug_in_kind(place)
+        assert kind is not None
+        registry = options.REGISTRIES[kind]
+        if plugin.name not in registry.names():
+            at = (*place, name_key(place))
+            raise UnknownName(
+                registry.kind, plugin.name, registry.names(), where=spec.where(*at), key=key_of(at)
+            )
+
+
+def _fleet(spec: Spec) -> None:
+    labels: dict[str, int] = {}
+    devices = 0
+    for index, group in enumerate(spec.fleet):
+        find_profile(
+            group.profile,
+            spec.origin.parent,
+            where=spec.where("fleet", index, "profile"),
+            key=key_of(("fleet", index, "profile")),
+        )
+        if group.label in labels:
+            what = f'the devices of group {labels[group.label]} are called "{group.label}" too.'
+            _fail(spec, what, "Give one of the groups another `name:`.", "fleet", index, "name")
+        labels[group.label] = index
+        devices += group.count
+        if devices > _MOST_DEVICES:
+            what = f"the fleet has more than {_MOST_DEVICES} devices."
+            _fail(spec, what, "Make it smaller.", "fleet", index, "count")
+        _known_node(spec, group.link.to, "fleet", index, "link", "to")
+    find_profile(
+        spec.server.profile,
+        spec.origin.parent,
+        where=spec.where("server", "profile"),
+        key="server.profile",
+    )
+    _known_node(spec, spec.server.at, "server", "at")
+    if all(group.data is None for group in spec.fleet):
+        what, remedy = "no device holds data.", "Remove `data: none` from a group."
+        _fail(spec, what, remedy, "fleet", 0, "data")
+
+
+def _availability(spec: Spec) -> None:
+    for index, group in enumerate(spec.fleet):
+        place = ("fleet", index, "availability")
+        pattern: Any = options.make(
+            options.REGISTRIES["availability"].load(group.availability.name),
+            group.availability.options,
+            where=lambda option, place=place: spec.where(*place, option),
+            key=key_of(place),
+        )
+        if isinstance(pattern, Windows):
+            edges = [0.0, *(edge for window in pattern.on for edge in window), pattern.period]
+            if edges != sorted(edges) or any(start == end for start, end in pattern.on):
+                what = "the windows are not in order, overlap or end after the period."
+                remedy = 'Write pairs such as ["22 h", "24 h"], in order, inside the period.'
+                _fail(spec, what, remedy, *place, "on")
+
+
+def _known_node(spec: Spec, name: str, *place: str | int) -> None:
+    nodes = spec.network.nodes
+    if name not in nodes:
+        hint = did_you_mean(name, nodes)
+        _fail(spec, f'no network node "{name}".{hint}', f"Known: {', '.join(nodes)}.", *place)
+
+
+def _graph(spec: Spec) -> None:
+    neighbours: dict[str, set[str]] = {name: set() for name in spec.network.nodes}
+    ids = {f"{group.label}-": group.count for group in spec.fleet}
+    for name in spec.network.nodes:
+        _node_name(spec, name, ids)
+    for index, line in enumerate(spec.network.links):
+        place = ("network", "links", index, "between")
+        for end, name in enumerate(line.between):
+            _known_node(spec, name, *place, end)
+        first, second = line.between
+        if first == second:
+            _fail(spec, f'joins "{first}" to itself.', "Name two nodes.", *place)
+        if second in neighbours[first]:
+            what = f'"{first}" and "{second}" are joined already.'
+            _fail(spec, what, "Keep one of the links.", *place)
+        neighbours[first].add(second)
+        neighbours[second].add(first)
+    reached: set[str] = set()
+    border = {spec.server.at}
+    while border:
+        reached |= border
+        border = {name for node in border for name in neighbours[node]} - reached
+    for name in neighbours:
+        if name not in reached:
+            what = f'no way leads from "{name}" to the server at "{spec.server.at}".'
+            _fail(spec, what, "Add a link, or remove the node.", "network", "nodes", name)
+
+
+def _node_name(spec: Spec, name: str, ids: Mapping[str, int]) -> None:
+    place = ("network", "nodes", name)
+    if not name.replace("-", "").replace("_", "").isalnum() or not name.isascii():
+        remedy = "Use letters, digits, dashes and underscores."
+        _fail(spec, f'"{name}" cannot be the name of a node.', remedy, *place)
+    prefix, _, number = name.rpartition("-")
+    taken = number.isdecimal() and int(number) < ids.get(f"{prefix}-", 0)
+    if taken or name == "server":
+        whose = "a device" if taken else "the server"
+        _fail(spec, f'"{name}" is the id of {whose}.', "Give the node another name.", *place)

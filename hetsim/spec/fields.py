@@ -1,0 +1,171 @@
+"""How pydantic reads the values of a topology: quantities, short forms, whole numbers, plug-ins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
+
+from hetsim.core.errors import SpecError
+from hetsim.spec import options, units
+from hetsim.spec.load import Place, as_mapping, in_words
+
+
+class Fault(ValueError):
+    """What is wrong with a value and what to do; pydantic adds the path, and `at` goes on."""
+
+    def __init__(self, what: str, remedy: str, at: Place = ()) -> None:
+        super().__init__(what)
+        self.what, self.remedy, self.at = what, remedy, at
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """Text with a unit in the file, a float in SI units in the model."""
+
+    dimension: units.Dimension
+    positive: bool = False
+
+    def read(self, value: object) -> float:
+        """SI value of what the user wrote."""
+        try:
+            return units.parse(value, self.dimension, positive=self.positive)
+        except SpecError as error:
+            raise Fault(error.what, error.remedy) from None
+
+    def write(self, value: float) -> object:
+        """What to write to a file; a fraction is a bare number."""
+        return value if self.dimension == "fraction" else units.format(value, self.dimension)
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            self.read, serialization=core_schema.plain_serializer_function_ser_schema(self.write)
+        )
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        text = {"type": "string", "examples": [units.example(self.dimension)]}
+        if self.dimension == "fraction":
+            return {"anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, text]}
+        return {**text, "description": f"{self.dimension}, with a unit"}
+
+
+@dataclass(frozen=True, slots=True)
+class Short:
+    """A section that has a short form.
+
+    Attributes:
+        expand: writes it out.
+        form: its JSON Schema.
+        complete: the schema describes the long form too.
+    """
+
+    expand: Callable[[Any], Any]
+    form: Callable[[], JsonSchemaValue]
+    complete: bool = False
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self.expand, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        form = self.form()
+        return form if self.complete else {"anyOf": [form, handler(schema)]}
+
+
+@dataclass(frozen=True, slots=True)
+class PlugIn:
+    """`NAME` or `{name: NAME, option: value, ...}` becomes {"name": NAME, "options": {...}}.
+
+    Attributes:
+        kind: key of `hetsim.spec.options.REGISTRIES`.
+        default: name to use where only options are given.
+    """
+
+    kind: str
+    default: str = ""
+
+    def expand(self, value: object) -> object:
+        """The section with its options apart."""
+        if isinstance(value, str):
+            return {"name": value}
+        section = as_mapping(value)
+        if section is None:
+            return value
+        given = dict(section)
+        name = given.pop("name", self.default)
+        if not name:
+            raise Fault("missing.", f"Add `name:`, one of {', '.join(self.names)}.", ("name",))
+        if not isinstance(name, str):
+            raise Fault(f"expected a name, got {in_words(name)}.", self.known, ("name",))
+        return {"name": name, "options": given}
+
+    @property
+    def names(self) -> list[str]:
+        """What can be named here."""
+        return options.REGISTRIES[self.kind].names()
+
+    @property
+    def known(self) -> str:
+        """The names as a remedy."""
+        return f"One of: {', '.join(self.names)}."
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self.expand, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        name = {"type": "string", "enum": self.names}
+        return plug_in_form(name, "name", required=not self.default)
+
+
+def plug_in_form(name: JsonSchemaValue, key: str, *, required: bool) -> JsonSchemaValue:
+    """JSON Schema of a plug-in: its name, or a mapping with the name and options."""
+    section: JsonSchemaValue = {
+        "type": "object",
+        "properties": {key: name},
+        "additionalProperties": True,
+    }
+    return {"anyOf": [name, section | ({"required": [key]} if required else {})]}
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A whole number; `1e6` is one."""
+
+    least: int
+    most: int
+
+    def read(self, value: object) -> int:
+        """The number, inside its limits."""
+        number = options.whole(value)
+        if isinstance(number, bool) or not isinstance(number, int):
+            what = f"expected a whole number, got {in_words(value)}."
+            raise Fault(what, f"Write a number from {self.least} to {self.most}.")
+        if not self.least <= number <= self.most:
+            what = f"{in_words(value)} is not between {self.least} and {self.most}."
+            raise Fault(what, "Write a number between them.")
+        return number
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(self.read)
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {"type": "integer", "minimum": self.least, "maximum": self.most}

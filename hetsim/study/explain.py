@@ -1,0 +1,302 @@
+"""What a thing is, in words and numbers: the pages behind `hetsim check` and `hetsim explain`."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hetsim.core.errors import SpecError, UnknownName, si
+from hetsim.core.registry import (
+    GOVERNORS,
+    METHODS,
+    NETWORKS,
+    PACES,
+    PARTITIONS,
+    SELECTIONS,
+    Registry,
+)
+from hetsim.core.trace import Trace
+from hetsim.sim.device import Profile
+from hetsim.sim.dvfs import Domain, effort
+from hetsim.spec import units
+from hetsim.spec.options import describe
+
+if TYPE_CHECKING:
+    from hetsim.spec.build import Member, Scenario
+
+KINDS = ("device", "method", "network", "policy", "topology", "run")
+_POLICIES = (SELECTIONS, PACES, GOVERNORS, PARTITIONS)
+_SHOWN_POINTS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of text under a title."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A page: a title, paragraphs, tables."""
+
+    title: str
+    text: list[str] = field(default_factory=list[str])
+    tables: list[Table] = field(default_factory=list[Table])
+
+    def as_json(self) -> dict[str, Any]:
+        """The same as plain values."""
+        return asdict(self)
+
+
+def explain(kind: str, name: str | None = None) -> Sheet:
+    """The page of a device, method, network, policy, topology or run; without name, the list.
+
+    Raises:
+        SpecError: no such kind or name.
+    """
+    if kind not in KINDS:
+        raise UnknownName("kind of thing", kind, KINDS, where="explain")
+    if name is None:
+        return _list(kind)
+    match kind:
+        case "device":
+            return _device(name)
+        case "topology":
+            return explain_topology(name)
+        case "run":
+            return _run(Path(name))
+        case "policy":
+            for registry in _POLICIES:
+                if name in registry.names():
+                    return _plugin(registry, name)
+            known = [each for registry in _POLICIES for each in registry.names()]
+            raise UnknownName("policy", name, known, where="explain")
+        case _:
+            return _plugin(METHODS if kind == "method" else NETWORKS, name)
+
+
+def explain_topology(
+    topology: str | Path,
+    *,
+    overrides: Sequence[str] = (),
+    seed: int | None = None,
+    data: Path | None = None,
+) -> Sheet:
+    """What a topology contains and what would be simulated; runs nothing.
+
+    Raises:
+        SpecError: it is wrong.
+    """
+    from hetsim.spec.build import resolve
+    from hetsim.spec.schema import load_topology
+
+    return _scenario(resolve(load_topology(topology, overrides=overrides, seed=seed), data))
+
+
+# --- lists ----------------------------------------------------------------------------------------
+
+
+def _list(kind: str) -> Sheet:
+    from hetsim.spec.profile import list_profiles
+    from hetsim.spec.schema import list_topologies
+
+    match kind:
+        case "device":
+            rows = [_device_line(name) for name in list_profiles()]
+            columns = ("name", "device", "class", "idle", "busy", "memory for jobs", "watts are")
+            return Sheet("Devices", [], [Table("", columns, rows)])
+        case "topology":
+            names = [(name,) for name in list_topologies()]
+            return Sheet("Topologies that come with hetsim", [], [Table("", ("name",), names)])
+        case "run":
+            found = sorted(Path("runs").glob("*/summary.json"))
+            names = [(str(path.parent),) for path in found]
+            return Sheet("Finished runs in ./runs", [], [Table("", ("folder",), names)])
+        case "policy":
+            tables = [_names(registry, f"{registry.kind}s") for registry in _POLICIES]
+            return Sheet("Policies", [], tables)
+        case _:
+            registry = METHODS if kind == "method" else NETWORKS
+            return Sheet(f"{registry.kind.capitalize()}s", [], [_names(registry, "")])
+
+
+def _names(registry: Registry, title: str) -> Table:
+    rows = [(name, _first_line(registry.load(name))) for name in registry.names()]
+    return Table(title, ("name", "what it does"), rows)
+
+
+def _device_line(name: str) -> tuple[str, ...]:
+    from hetsim.spec.profile import find_profile, load_profile
+
+    profile = load_profile(find_profile(name, None))
+    return (
+        name, profile.title, profile.device_class, f"{si(profile.idle)}W",
+        f"{si(_busy(profile))}W", f"{si(profile.memory)}B", profile.power_scope,
+    )  # fmt: skip
+
+
+# --- pages ----------------------------------------------------------------------------------------
+
+
+def _device(name: str) -> Sheet:
+    from hetsim.spec.profile import find_profile, load_profile_with_sources
+
+    profile, source = load_profile_with_sources(find_profile(name, None))
+    text = [
+        f"Class {profile.device_class}. Its watts are measured at the {profile.power_scope}; "
+        f"left out: {source.leaves_out}",
+        f"Idle {si(profile.idle)}W, all domains busy at their highest points "
+        f"{si(_busy(profile))}W, {si(profile.memory)}B of memory for jobs.",
+    ]
+    tables = [_points(domain, profile) for domain in profile.domains]
+    rows = [(row.key, row.value, row.evidence, row.text) for row in source.rows]
+    tables.append(Table("Where each number comes from", ("key", "value", "", "source"), rows))
+    return Sheet(profile.title, text, tables)
+
+
+def _points(domain: Domain, profile: Profile) -> Table:
+    """A domain's operating points; of a long table the ends and evenly spaced ones between."""
+    count = len(domain.points)
+    shown = range(count) if count <= _SHOWN_POINTS else sorted(
+        {round(i * (count - 1) / (_SHOWN_POINTS - 1)) for i in range(_SHOWN_POINTS)}
+    )  # fmt: skip
+    note = f" ({len(shown)} of {count} shown)" if len(shown) < count else ""
+    rows = [
+        (
+            point.label or units.format(point.frequency, "frequency"),
+            f"{point.power:.3f} W",
+            f"{profile.idle + point.power:.3f} W",
+            _rate(domain.flops_per_cycle * point.frequency),
+        )
+        for point in (domain.points[i] for i in shown)
+    ]
+    columns = ("point", "above idle, busy", "with idle", "in training")
+    return Table(f"{domain.name} ({domain.kind}){note}", columns, rows)
+
+
+def _plugin(registry: Registry, name: str) -> Sheet:
+    plugin = registry.load(name, where="explain")
+    module = inspect.getmodule(plugin)
+    about = inspect.getdoc(module) or "" if module else ""
+    options = [
+        (option.name, option.type, "required" if option.default is None else str(option.default),
+         option.doc)
+        for option in describe(plugin)
+    ]  # fmt: skip
+    columns = ("option", "takes", "default", "meaning")
+    paragraphs = [" ".join(part.split()) for part in about.split("\n\n")]
+    return Sheet(f"{registry.kind} {name}", paragraphs, [Table("Options", columns, options)])
+
+
+def _run(folder: Path) -> Sheet:
+    from hetsim.report import files
+    from hetsim.report.answers import answers
+
+    if not (folder / "summary.json").is_file():
+        raise SpecError(
+            "is no finished run: there is no summary.json",
+            where=str(folder),
+            remedy="Give the folder that `hetsim run` printed.",
+        )
+    trace = files.read(folder)
+    rows = [
+        (row["device"], row["role"], row["profile"], str(row["rounds_done"]),
+         f"{si(row['energy_j'])}J", f"{si(row['active_j'])}J", _fate(row))
+        for row in trace.devices
+    ]  # fmt: skip
+    columns = ("node", "role", "profile", "rounds", "energy", "above idle", "what happened")
+    answered = Table("Answers", ("", ""), list(answers(trace.summary)))
+    return Sheet(f"Run {folder.name}", [], [answered, _kinds(trace), Table("Nodes", columns, rows)])
+
+
+def _kinds(trace: Trace) -> Table:
+    joules = trace.summary["energy_j"]
+    total = joules["total"] or 1.0
+    rows = [
+        (kind, f"{si(spent)}J", f"{spent / total:.1%}")
+        for kind, spent in sorted(joules.items(), key=lambda item: -item[1])
+        if spent
+    ]
+    return Table("Where the joules went", ("kind", "energy", "share"), rows)
+
+
+def _fate(row: dict[str, Any]) -> str:
+    if row["excluded"]:
+        return row["excluded"]
+    lost = [f"{row[key]} x {key.removeprefix('dropped_')}" for key in row
+            if key.startswith("dropped_") and row[key]]  # fmt: skip
+    return ", ".join(lost)
+
+
+def _scenario(scenario: Scenario) -> Sheet:
+    spec, data, model = scenario.spec, scenario.dataset, scenario.model
+    sizes = [len(rows) for rows in scenario.shards]
+    holders = [size for size in sizes if size] or [0]
+    members = {member.place: member for member in scenario.members()}
+    rows: list[tuple[str, ...]] = []
+    first = 0
+    for place, (group, profile) in enumerate(zip(spec.fleet, scenario.profiles, strict=False)):
+        mine = sizes[first : first + group.count]
+        first += group.count
+        samples = round(sum(mine) / len(mine))
+        batch = min(32, max(samples, 1))
+        cost = scenario.pass_cost(samples, batch)
+        best = [len(domain.points) - 1 for domain in profile.domains]
+        work = effort(profile.domains, best, cost, profile.overhead)
+        fits = cost.memory <= profile.memory
+        rows.append(
+            (
+                str(group.count), profile.title, profile.device_class,
+                f"{group.link.to}: {units.format(group.link.up, 'rate')}", _charge(members[place]),
+                f"{min(mine)}-{max(mine)}",
+                f"{work.duration:.3g} s" if fits else
+                f"does not fit: {si(cost.memory)}B of {si(profile.memory)}B",
+                f"{si(sum(work.joules))}J" if fits else "",
+            )
+        )  # fmt: skip
+    columns = ("count", "device", "class", "link", "battery", "samples",
+               "one pass over them, full speed", "above idle")  # fmt: skip
+    text = [
+        f"{len(sizes)} devices train {scenario.architecture.name} ({model.parameters:,} "
+        f"parameters, {si(model.state_bytes)}B to send, {si(model.flops)}FLOP a trained sample) "
+        f"on {data.name}: "
+        f"{len(data.y):,} training and {len(data.test_y):,} test samples of shape {data.shape} in "
+        f"{data.classes} classes, {min(holders)} to {max(holders)} a device.",
+        f"Method {spec.method.name}, pace {spec.pace.name}, selection {spec.selection.name}, "
+        f"governor {spec.governor.name}, at most {spec.stop.rounds} rounds.",
+        f"Spec hash {scenario.digest[:16]}, seed {spec.seed}.",
+    ]
+    network = [
+        (" - ".join(link.between), units.format(link.bandwidth, "rate"),
+         units.format(link.latency, "time"), link.duplex)
+        for link in spec.network.links
+    ]  # fmt: skip
+    tables = [Table("Fleet", columns, rows)]
+    if network:
+        tables.append(Table("Links", ("between", "bandwidth", "latency", "duplex"), network))
+    return Sheet(spec.name, text, tables)
+
+
+def _charge(member: Member) -> str:
+    if member.pack is None or member.group.battery is None:
+        return "mains"
+    return f"{member.group.battery.charge * 100:.3g} % of {units.format(member.pack.capacity, 'energy')}"
+
+
+def _rate(flops: float) -> str:
+    return f"{si(flops)}FLOP/s" if flops else ""
+
+
+def _busy(profile: Profile) -> float:
+    return profile.idle + sum(domain.points[-1].power for domain in profile.domains)
+
+
+def _first_line(plugin: Any) -> str:
+    module = inspect.getmodule(plugin)
+    return ((inspect.getdoc(module) if module else None) or "").split("\n", 1)[0]

@@ -1,0 +1,49 @@
+"""Stored answers of cost-only runs: a change of physics shows up here, to be reviewed like code.
+
+`pytest tests/golden --update-golden` (or `make golden`) rewrites them.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from hetsim.study.simulate import Settings, run
+
+ANSWERS = Path(__file__).with_name("answers.json")
+CASES = {
+    "iot_mix": ("topologies/iot_mix.yaml", ("stop.rounds=8",)),
+    "iot_mix performance": (
+        "topologies/iot_mix.yaml",
+        ("stop.rounds=4", "governor=performance", "pace.deadline=20 s"),
+    ),
+    "jetson_dvfs": ("topologies/jetson_dvfs.yaml", ()),
+    "phones_lte": ("topologies/phones_lte.yaml", ()),
+    "pi_lab": ("topologies/pi_lab.yaml", ("stop.rounds=2",)),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_golden(case: str, tmp_path: Path, update_golden: bool) -> None:
+    topology, overrides = CASES[case]
+    result = run(
+        topology,
+        out=tmp_path / "run",
+        overrides=("cost_only=true", *overrides),
+        settings=Settings(report=False),
+    )
+    summary = result.summary
+    answer = {
+        "trace_hash": summary["trace_hash"],
+        "simulated_s": summary["simulated_s"],
+        "energy_j": summary["energy_j"],
+        "dropouts": summary["dropouts"],
+        "spans": len(result.trace.spans),
+    }
+    stored = json.loads(ANSWERS.read_text()) if ANSWERS.exists() else {}
+    if update_golden:
+        stored[case] = answer
+        ANSWERS.write_text(json.dumps(stored, indent=1, sort_keys=True) + "\n")
+    assert stored.get(case) == answer, f"{case} changed; if meant so: make golden, and review"
