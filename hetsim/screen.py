@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from hetsim.study.explain import Sheet
     from hetsim.study.simulate import Result
 
+_WIDE = 120
+
 
 @contextmanager
 def progress(*, live: bool) -> Iterator[Callable[[Progress], None]]:
@@ -53,7 +55,7 @@ def progress(*, live: bool) -> Iterator[Callable[[Progress], None]]:
 def closing(result: Result) -> None:
     """The four answers, and where the rest is."""
     summary = result.summary
-    console = Console()
+    console = _console()
     table = Table(title=f"{summary['name']}: {summary['method']}", title_justify="left",
                   show_header=False, box=None, pad_edge=False)  # fmt: skip
     table.add_column(style="bold", no_wrap=True)
@@ -67,7 +69,7 @@ def closing(result: Result) -> None:
 
 def show(sheet: Sheet) -> None:
     """A sheet of `hetsim explain`."""
-    console = Console()
+    console = _console()
     console.print(f"[bold]{_plain(sheet.title)}[/bold]")
     for paragraph in sheet.text:
         console.print(_plain(paragraph))
@@ -84,7 +86,13 @@ def show(sheet: Sheet) -> None:
 
 def good(text: str) -> None:
     """A line of good news."""
-    Console().print(f"[green]{_plain(text)}[/green]")
+    _console().print(f"[green]{_plain(text)}[/green]")
+
+
+def _console() -> Console:
+    """The terminal; wide lines where the output goes to a file."""
+    console = Console()
+    return console if console.is_terminal else Console(width=_WIDE)
 
 
 def _plain(text: str) -> str:

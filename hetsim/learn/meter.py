@@ -1,4 +1,4 @@
-"""What a model costs, counted on the meta device: nothing is computed, no memory is touched.
+"""What a model costs, counted in a dry run of two and of three samples.
 
 Floating-point operations are those of convolutions and matrix products, a multiply-add being two;
 normalisation, activations and the loss count zero. The backward pass of a layer takes twice its
@@ -7,7 +7,9 @@ parameters, whose input needs no gradient. Forward hooks see what each layer rea
 grouped convolutions are counted as such.
 
 Saved bytes are what autograd keeps for the backward pass: distinct storages without parameters,
-buffers and the input, in training mode, with the loss, a sample's share of a batch of 32.
+buffers and the input, in training mode, with the loss. Two batch sizes tell what grows with the
+batch from what does not (batch statistics); a sample's share is that in a batch of 32. The dry run
+is on the CPU: it takes milliseconds, and torch's meta device a second just to be imported.
 
 Main-memory traffic is a model, not a count. With W bytes of parameters, S saved bytes and I input
 bytes a sample:
@@ -26,7 +28,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil, prod
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -36,6 +37,7 @@ from hetsim.core.cost import Cost
 from hetsim.core.errors import SpecError
 from hetsim.core.quantities import Bytes
 from hetsim.learn.architecture import Architecture
+from hetsim.learn.numerics import chance, single_thread
 
 FLOAT: Bytes = 4
 """Bytes of a float32."""
@@ -105,19 +107,13 @@ def measure(architecture: Architecture) -> Sheet:
     Raises:
         SpecError: unknown model or option, or samples too small for it.
     """
-    with torch.device("meta"):
-        module = architecture.build()
-        x = torch.empty(_BATCH, *architecture.shape)
-        y = torch.empty(_BATCH, dtype=torch.long)
-    module.train()
-    with _watched(module) as layers, _saving(module, x) as saved:
-        try:
-            F.cross_entropy(module(x), y)
-        except RuntimeError as fault:
-            raise SpecError(
-                f'model "{architecture.name}" cannot take samples of shape {architecture.shape}: '
-                f"{fault}"
-            ) from fault
+    single_thread()
+    with chance(0):
+        module = architecture.build().train()
+    with _watched(module) as layers:
+        two = _saved(module, architecture, 2)
+    growing = _saved(module, architecture, 3) - two
+    fixed = two - 2 * growing
     parameters = list(module.parameters())
     buffers = list(module.buffers())
     weights = sum(p.numel() for p in parameters)
@@ -130,7 +126,7 @@ def measure(architecture: Architecture) -> Sheet:
         forward=sum(layer.forward for layer in layers),
         backward=sum(layer.backward for layer in layers),
         outputs=sum(layer.outputs for layer in layers),
-        saved=sum(storage.nbytes() for storage in saved.values()) // _BATCH,
+        saved=growing + fixed // _BATCH,
         input_bytes=prod(architecture.shape) * FLOAT,
         working_bytes=max(layer.inputs + layer.outputs for layer in layers) * FLOAT,
     )
@@ -196,14 +192,14 @@ def mean_cost(nbytes: Bytes, count: int) -> Cost:
 
 @contextmanager
 def _watched(module: nn.Module) -> Iterator[list[Layer]]:
-    """Layers in order of execution, while the module runs on one batch."""
+    """Layers in order of execution, while the module runs on two samples."""
     layers: list[Layer] = []
     names = {child: name for name, child in module.named_modules()}
 
     def record(child: nn.Module, given: tuple[Tensor, ...], out: Tensor) -> None:
         weights = sum(p.numel() for p in child.parameters())
         first = weights > 0 and not any(layer.parameters for layer in layers)
-        forward = _flops(child, out) // _BATCH
+        forward = _flops(child, out[:1])
         layers.append(
             Layer(
                 name=names[child],
@@ -211,8 +207,8 @@ def _watched(module: nn.Module) -> Iterator[list[Layer]]:
                 parameters=weights,
                 forward=forward,
                 backward=forward if first else 2 * forward,
-                inputs=given[0].numel() // _BATCH,
-                outputs=out.numel() // _BATCH,
+                inputs=given[0][0].numel(),
+                outputs=out[0].numel(),
             )
         )
 
@@ -225,20 +221,32 @@ def _watched(module: nn.Module) -> Iterator[list[Layer]]:
             hook.remove()
 
 
-@contextmanager
-def _saving(module: nn.Module, x: Tensor) -> Iterator[dict[int, Any]]:
-    """Storages that autograd saves, by identity, but the module's own and the input."""
-    known = {t.untyped_storage()._cdata for t in (*module.parameters(), *module.buffers(), x)}
-    saved: dict[int, Any] = {}
+def _saved(module: nn.Module, architecture: Architecture, batch: int) -> int:
+    """Bytes that autograd saves in a forward pass, but the module's own and the input.
+
+    Raises:
+        SpecError: the module cannot take such samples.
+    """
+    x = torch.zeros(batch, *architecture.shape)
+    y = torch.zeros(batch, dtype=torch.long)
+    known = {t.untyped_storage().data_ptr() for t in (*module.state_dict().values(), x)}
+    saved: dict[int, Tensor] = {}
 
     def pack(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        if storage._cdata not in known:
-            saved[storage._cdata] = storage
+        saved[tensor.untyped_storage().data_ptr()] = tensor
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        yield saved
+        try:
+            F.cross_entropy(module(x), y)
+        except RuntimeError as fault:
+            raise SpecError(
+                f'model "{architecture.name}" cannot take samples of shape {architecture.shape}: '
+                f"{fault}"
+            ) from fault
+    return sum(
+        tensor.untyped_storage().nbytes() for where, tensor in saved.items() if where not in known
+    )
 
 
 def _flops(layer: nn.Module, out: Tensor) -> int:

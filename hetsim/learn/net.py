@@ -13,7 +13,7 @@ from torch import nn
 
 from hetsim.learn import vectors
 from hetsim.learn.architecture import Architecture
-from hetsim.learn.numerics import State
+from hetsim.learn.numerics import State, chance
 
 
 class Net:
@@ -26,9 +26,8 @@ class Net:
     """
 
     def __init__(self, architecture: Architecture) -> None:
-        with torch.device("meta"):
-            module = architecture.build()
-        self.module: nn.Module = module.to_empty(device="cpu")
+        with chance(0):
+            self.module: nn.Module = architecture.build()
         for parameter in self.module.parameters():
             if parameter.dim() == 4:
                 parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)

@@ -12,6 +12,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator
 from heapq import heappop, heappush
+from itertools import islice
 from typing import Any, BinaryIO
 
 from hetsim.core.quantities import Seconds
@@ -19,16 +20,18 @@ from hetsim.core.trace import Span, Trace
 
 _ROUNDS = 0
 """The group that shows the rounds; actors count from 1."""
+_BATCH = 1000
+"""Events turned into text at once."""
 
 
 def write(file: BinaryIO, trace: Trace) -> None:
     """Write `trace` gzipped; equal traces give equal bytes."""
     with gzip.GzipFile(filename="", mode="wb", fileobj=file, compresslevel=6, mtime=0) as packed:
         packed.write(b'{"displayTimeUnit":"ms","traceEvents":[')
-        comma = b"\n"
-        for event in events(trace):
-            text = json.dumps(event, allow_nan=False, separators=(",", ":"), ensure_ascii=False)
-            packed.write(comma + text.encode())
+        encoder = json.JSONEncoder(allow_nan=False, separators=(",", ":"), ensure_ascii=False)
+        stream, comma = events(trace), b"\n"
+        while batch := list(islice(stream, _BATCH)):
+            packed.write(comma + encoder.encode(batch)[1:-1].encode())
             comma = b",\n"
         packed.write(b"\n]}\n")
 

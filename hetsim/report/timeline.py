@@ -6,6 +6,7 @@ as one, and if that is not enough the run is cut after a whole number of rounds;
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from dataclasses import dataclass
 from itertools import pairwise
@@ -18,6 +19,8 @@ from hetsim.report.numbers import NONE, Scale, count, duration, every, labels, r
 
 _BARS = 4000
 """Bars that a browser draws and moves at ease."""
+_SEGMENTS = 20 * _BARS
+"""Segments looked at: bars that stand for more on average would show nothing."""
 _ACTORS = 200
 """Rows drawn at most."""
 _PIXELS = 1600
@@ -71,15 +74,18 @@ def excerpt(trace: Trace) -> Excerpt:
     everything = max((span.t1 for span in spans), default=0.0)
     ends = [row["t1_s"] for row in trace.rounds]
     rounds, pixels = len(ends), _PIXELS
+    starts = [span.t0 for span in spans]
     while True:
         end = everything if rounds == len(ends) else max(ends[:rounds])
-        inside = [span for span in spans if span.t0 < end]
-        for gap in (0.0, end / pixels):
+        inside = spans[: bisect_left(starts, end)]
+        excess = len(inside) / _SEGMENTS
+        for gap in (0.0, end / pixels) if excess <= 1.0 or rounds <= 1 else ():
             bars = _merged(inside, gap, end)
-            if len(bars) <= _BARS:
+            if len(bars) <= _BARS or pixels == 1:
                 return Excerpt(bars, actors, rounds, end, gap, len(inside))
+            excess = len(bars) / _BARS
         if rounds > 1:
-            rounds = max(1, min(rounds - 1, rounds * _BARS // len(bars)))
+            rounds = max(1, min(rounds - 1, int(rounds / excess)))
         else:
             pixels //= 2
 
@@ -126,7 +132,7 @@ def _merged(spans: list[Span], gap: Seconds, end: Seconds) -> list[Bar]:
         key = span.actor, span.kind
         t1, cut = min(span.t1, end), span.outcome != "done"
         old = last.get(key)
-        if old and span.t0 - old.t1 < gap and not old.cut:
+        if old and span.t0 - old.t1 < gap:
             old.t1, old.last, old.cut = max(old.t1, t1), span.round, cut
             old.segments += 1
         else:
@@ -295,7 +301,8 @@ def _statement(trace: Trace, shown: Excerpt) -> str:
     if shown.segments > len(shown.bars):
         merged = (
             f" {count(shown.segments, 'segment')} are drawn as {count(len(shown.bars), 'bar')}: "
-            f"segments of one kind less than {duration(shown.gap)} apart are one bar."
+            f"segments of one kind less than {duration(shown.gap)} apart are one bar, "
+            "marked by how the last of them ended."
         )
     return (
         f'<p class="note">Shown: {extent}; {who}.{merged} With a mouse, drag sideways to '

@@ -65,15 +65,20 @@ class Windows:
     period: Seconds
 
     def changes(self, rng: np.random.Generator) -> Iterator[tuple[Seconds, bool]]:
-        """The edges of the windows, period after period."""
-        start = 0.0
-        if not self.on or self.on[0][0] > 0.0:
+        """The edges of the windows, period after period; windows that touch are one."""
+        if not self.on:
             yield 0.0, False
-        while self.on:
+            return
+        following = [*(begin for begin, _ in self.on[1:]), self.on[0][0] + self.period]
+        if all(begin <= end for begin, (_, end) in zip(following, self.on, strict=True)):
+            return
+        start = left = 0.0
+        while True:
             for begin, end in self.on:
-                if start + begin > 0.0:
+                if start + begin > left:
+                    yield left, False
                     yield start + begin, True
-                yield start + end, False
+                left = start + end
             start += self.period
 
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import networkx as nx
 
-from hetsim.core.errors import HetsimError
+from hetsim.core.errors import HetsimError, did_you_mean
 from hetsim.core.quantities import Joules, Rate, Seconds
 from hetsim.sim.device import Radio
 from hetsim.sim.network.base import Hop, Route, Station
@@ -70,10 +71,13 @@ class Network:
         """A line between two graph nodes.
 
         Args:
-            a, b: graph nodes.
+            a: one graph node.
+            b: the other.
             bandwidth: of each direction, or of both together if `shared`.
             latency: one way.
-            node: who pays `price` joules a byte for the line being busy.
+            shared: whether both directions are one line.
+            node: who pays for the line.
+            price: joules it pays a byte.
         """
         self._graph.add_edge(a, b, latency=latency)
         forth = Resource(f"{a}-{b}", bandwidth)
@@ -129,8 +133,13 @@ class Network:
                 weight *= hop.weight
                 power = edge.radio.transmit if sends else edge.radio.receive
                 pay(edge.node, "radio", power / rate)
+        for end in (source, target):
+            if end not in self._places:
+                raise HetsimError(
+                    f'"{end}" is not in the network.{did_you_mean(end, self._places)}'
+                )
         path = self._path(self._places[source], self._places[target])
-        for step in zip(path, path[1:], strict=False):
+        for step in pairwise(path):
             take({self._lines[step]: 1.0})
             latency += self._graph.edges[step]["latency"]
             if step in self._payers:
@@ -143,7 +152,7 @@ class Network:
         if known is None:
             try:
                 known = nx.dijkstra_path(self._graph, source, target, weight="latency")
-            except nx.NetworkXNoPath as error:
+            except (nx.NetworkXNoPath, nx.NodeNotFound) as error:
                 raise HetsimError(f"no path from {source} to {target} in the network") from error
             self._paths[source, target] = known
         return known

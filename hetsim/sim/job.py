@@ -70,13 +70,13 @@ class Job:
         self.activity: Activity | None = None
         self.ended = False
         self._prices: list[Joules] = []
-        self._nodes: tuple[Node, ...] = ()
+        self._payers: tuple[Node, ...] = ()
+        self._workers = dict.fromkeys(part.node for part in parts if isinstance(part, Work))
 
     def start(self) -> None:
         """Let it progress from now on."""
-        for part in self.parts:
-            if isinstance(part, Work):
-                part.node.enter(self)
+        for node in self._workers:
+            node.enter(self)
         terms = self._terms()
         self._prices = terms.prices
         weight, cap = self._share(terms)
@@ -117,16 +117,15 @@ class Job:
         self.ended = True
         self._mark()
         assert self.activity
-        for node in self._nodes:
+        for node in self._payers:
             del node.activities[self.activity]
-        for part in self.parts:
-            if isinstance(part, Work):
-                part.node.leave(self)
+        for node in self._workers:
+            node.leave(self)
 
     def _enlist(self, payers: dict[Drawn, dict[str, Joules]]) -> None:
         assert self.activity
-        self._nodes = tuple(node for node in payers if isinstance(node, Node))
-        for node in self._nodes:
+        self._payers = tuple(node for node in payers if isinstance(node, Node))
+        for node in self._payers:
             node.activities[self.activity] = None
 
     def _mark(self) -> None:
@@ -165,15 +164,18 @@ class Job:
             terms.prices.append(price)
         return terms
 
-    def _share(self, terms: _Terms) -> tuple[float, float]:
-        """Weight and cap: bytes compete by throughput, processor seconds by time."""
+    def _share(self, terms: _Terms) -> tuple[float | None, float]:
+        """Weight and cap: bytes compete by throughput, processor seconds by time.
+
+        A stream weighs as much as its bytes do; jobs on its processors weigh as much as it does.
+        """
         flows = [part for part in self.parts if isinstance(part, Flow)]
-        if flows:
-            weight = max(flow.route.weight / flow.size for flow in flows)
-        else:
-            weight = 1.0 / max(terms.alone)
+        weight = max((flow.route.weight / flow.size for flow in flows), default=None)
         if len(self.parts) == 1:
             return weight, inf
         each = [seconds / self.items for seconds in terms.alone]
-        latency = sum(flow.route.latency for flow in flows)
-        return weight, 1.0 / (pipeline_time(each, self.items, self.window) + latency)
+        alone = pipeline_time(each, self.items, self.window)
+        alone += sum(flow.route.latency for flow in flows)
+        if weight is None and len(self._workers) > 1:
+            weight = 1.0 / max(terms.alone)
+        return weight, 1.0 / alone if alone < inf else inf  # an outage now is no limit for ever

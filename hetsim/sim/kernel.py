@@ -22,16 +22,16 @@ from hetsim.core.errors import (
     HetsimError,
     NeedsLearning,
     OutOfMemory,
+    did_you_mean,
 )
 from hetsim.core.quantities import Seconds
 from hetsim.core.ref import Ref
 from hetsim.core.trace import Note, Span, Trace
-from hetsim.sim.clock import OBSERVE, Call
+from hetsim.sim.clock import DEADLINE, OBSERVE, Call
 from hetsim.sim.graph import Network
 from hetsim.sim.job import Flow, Job, Work
 from hetsim.sim.node import Node
 from hetsim.sim.requests import (
-    Child,
     Compute,
     Gather,
     Observe,
@@ -58,6 +58,8 @@ class _Waiting(Protocol):
 
 _PATIENCE = 8
 """How often a script that must end may go on awaiting before it is closed."""
+_REFUSALS = 10_000
+"""How often a script may be refused at one instant before it is taken for an endless loop."""
 
 
 class Task:
@@ -134,15 +136,17 @@ class Kernel:
         self.note(node.name, cause, {
             "battery": "the battery is empty", "churn": "left",
         }.get(cause, cause))  # fmt: skip
+        node.switch("off")  # first, so that nobody whom this wakes starts anything here
         for task in list(self._tasks[node.name]):
             self.doom(task, Dropped(cause))
-        for task in [task for tasks in self._tasks.values() for task in tasks]:
+        for task in self._all_tasks():
             if isinstance(task.waiting, _Jobs) and task.waiting.touches(node.name):
                 self.resume(task, None, Dropped(cause, task.waiting.cancel(), f"{node.name} left"))
-        node.switch("off")
 
     def revive(self, node: Node) -> None:
-        """`node` is back, idle, with nothing in hand."""
+        """`node` is back, idle, with nothing in hand; not with an empty battery."""
+        if node.battery and node.battery.empty:
+            return
         node.switch("idle")
         self.note(node.name, "churn", "back")
 
@@ -154,23 +158,44 @@ class Kernel:
             BaseException: whatever a script raised.
         """
         outcomes: list[Outcome] = []
-        self.start(script, self.nodes[node], outcomes.append)
-        while not outcomes:
-            if self._failure:
-                raise self._failure
-            if self.env.peek() == inf:
-                raise HetsimError(
-                    "nothing is left to happen, and the server still waits: "
-                    "every device it waits for is gone"
-                )
-            self.env.step()
+        self.start(script, self.node(node), outcomes.append)
+        try:
+            while not outcomes:
+                if self.env.peek() == inf:
+                    raise HetsimError(
+                        "nothing is left to happen, and the server still waits: "
+                        "every device it waits for is gone"
+                    )
+                self.env.step()
+                if self._failure:
+                    raise self._failure
+            for task in self._all_tasks():
+                self.doom(task, Dropped("deadline", detail="the run is over"))
+        finally:
+            for task in self._all_tasks():
+                task.script.close()
         if self._failure:
             raise self._failure
-        if outcomes[0].dropped:
-            raise HetsimError(f"the server stopped: {outcomes[0].dropped}")
+        [outcome] = outcomes
+        if outcome.dropped:
+            raise HetsimError(f"the server stopped: {outcome.dropped}")
         for each in self.nodes.values():
-            each.settle(outcomes[0].finished)
-        return outcomes[0].finished
+            each.settle(outcome.finished)
+        return outcome.finished
+
+    def node(self, name: str) -> Node:
+        """The node called `name`.
+
+        Raises:
+            HetsimError: there is none.
+        """
+        node = self.nodes.get(name)
+        if node is None:
+            raise HetsimError(f'no node "{name}".{did_you_mean(name, self.nodes)}')
+        return node
+
+    def _all_tasks(self) -> list[Task]:
+        return [task for tasks in self._tasks.values() for task in tasks]
 
     # --- tasks ----------------------------------------------------------------------------------
 
@@ -179,13 +204,14 @@ class Kernel:
         task = Task(script, node, ended)
         self._tasks[node.name][task] = None
         if node.state == "off":
-            task.doom = Dropped("battery" if node.battery and node.battery.empty else "churn")
+            task.doom = Dropped(why_off(node))
         task.waiting = _Nap(self, task, 0.0, task.doom)
         return task
 
     def resume(self, task: Task, value: Any, error: Exception | None = None) -> None:
         """Let a script go on until it waits again; immediate answers loop here, never recurse."""
         task.waiting = None
+        refusals = 0
         while True:
             try:
                 request = task.script.throw(error) if error else task.script.send(value)
@@ -194,31 +220,46 @@ class Kernel:
             except Dropped as dropped:
                 return self._end(task, Outcome(dropped=dropped, finished=self.env.now))
             except BaseException as failure:  # surfaces from `run`, with the script's own traceback
-                self._failure = self._failure or failure
-                return self._end(task, Outcome(finished=self.env.now))
+                return self._fail(task, failure)
             value = error = None
             if task.doom:
+                _discard(request)
+                error = task.doom
                 task.patience -= 1
                 if not task.patience:
                     task.script.close()
-                    return self._end(task, Outcome(dropped=task.doom, finished=self.env.now))
-                error = task.doom
+                    return self._end(task, Outcome(dropped=error, finished=self.env.now))
                 continue
             try:
-                waits = self._serve(task, request)
-            except (Dropped, CausalityError) as failure:
-                error = failure
-                continue
-            if waits:
-                return None
+                if self._serve(task, request):
+                    return None
+            except Exception as refusal:  # thrown at the line that asked
+                _discard(request)
+                error = refusal
+                refusals += 1
+                if refusals == _REFUSALS:
+                    task.script.close()
+                    return self._fail(task, self._endless(task, refusal))
+
+    def _endless(self, task: Task, refusal: Exception) -> HetsimError:
+        return HetsimError(
+            f"a script of {task.node.name} was refused {_REFUSALS} times at "
+            f"t = {self.env.now:g} s, the last time because: {refusal}\n"
+            "    Let it await something that takes time, such as `Sleep`, before it asks again."
+        )
 
     def _end(self, task: Task, outcome: Outcome) -> None:
         del self._tasks[task.node.name][task]
         task.ended(outcome)
 
+    def _fail(self, task: Task, failure: BaseException) -> None:
+        """The run ends with the first failure; nobody goes on with what the task has not done."""
+        del self._tasks[task.node.name][task]
+        self._failure = self._failure or failure
+
     def doom(self, task: Task, dropped: Dropped) -> None:
         """End what `task` waits for, and then its script."""
-        if task.doom:
+        if task.doom or task not in self._tasks[task.node.name]:
             return
         progress = task.waiting.cancel() if task.waiting else 0.0
         task.doom = Dropped(dropped.cause, progress, dropped.detail)
@@ -309,7 +350,7 @@ class Kernel:
                 self.round,
                 outcome,
                 done,
-            )  # fmt: skip
+            )
         )
 
 
@@ -330,8 +371,8 @@ class _Nap:
         self._call = Call(kernel.env, partial(kernel.resume, task, None, error), duration)
 
     def cancel(self) -> float:
-        self._call.cancelled = True
-        return (self._env.now - self._t0) / self._duration if self._duration else 1.0
+        self._call.cancel()
+        return (self._env.now - self._t0) / self._duration if self._duration else 0.0
 
 
 class _Jobs:
@@ -348,6 +389,7 @@ class _Jobs:
         self.kernel, self.task, self.stages = kernel, task, stages
         self.items, self.window = items, window
         self.t0 = kernel.env.now
+        self.parts: tuple[Work | Flow | None, ...] = ()
         self.admitted: list[Compute] = []
         self.latency: Call | None = None
         self.job: Job | None = None
@@ -356,31 +398,28 @@ class _Jobs:
         """Begin; False if there is nothing to wait for."""
         kernel = self.kernel
         for stage in self.stages:
+            self._check(stage)
+        self.parts = tuple(self._part(stage) for stage in self.stages)
+        for stage in self.stages:
             if isinstance(stage, Compute):
-                kernel.check_held(stage.node, stage.needs, "works on",
-                                  "`await device.download(...)`")  # fmt: skip
                 self._admit(stage)
-            else:
-                kernel.check_held(stage.source, stage.carries, "sends",
-                                  "compute it there (`await run.server.compute(...)`)")  # fmt: skip
-        work = tuple(self._part(stage) for stage in self.stages if not _free(stage))
-        delay = sum(part.route.latency for part in work if isinstance(part, Flow))
-        if not work:
+        self.task.waiting = self
+        timed = tuple(part for part in self.parts if part)
+        if timed:
+            self.job = Job(kernel.sharing, timed, self._done, items=self.items, window=self.window)
+        if len(self.stages) == 1 or not timed:  # otherwise the job's own time includes it
             delay = sum(kernel.network.route(stage.source, stage.target).latency
                         for stage in self.stages if isinstance(stage, Transfer))  # fmt: skip
-        self.task.waiting = self
-        if work:
-            self.job = Job(kernel.sharing, work, self._done, items=self.items, window=self.window)
-        if delay and len(self.stages) == 1:
-            self.latency = Call(kernel.env, self._arrived, delay)
-            return True
+            if delay:
+                self.latency = Call(kernel.env, self._arrived, delay)
+                return True
         return self._begin()
 
     def cancel(self) -> float:
         """Give it up now."""
         progress = 0.0
         if self.latency:
-            self.latency.cancelled = True
+            self.latency.cancel()
         elif self.job:
             progress = self.job.stop()
         self._finish(progress, "dropped")
@@ -402,10 +441,7 @@ class _Jobs:
 
     def touches(self, node: str) -> bool:
         """Whether `node` takes part."""
-        return any(
-            node in ((stage.node,) if isinstance(stage, Compute) else (stage.source, stage.target))
-            for stage in self.stages
-        )
+        return any(node in _nodes(stage) for stage in self.stages)
 
     def _done(self, _: Job) -> None:
         self._finish(1.0, "done")
@@ -416,8 +452,8 @@ class _Jobs:
         for stage in self.admitted:
             kernel.nodes[stage.node].memory.release(stage.cost.memory)
         index = 0
-        for stage in self.stages:
-            if not _free(stage):
+        for stage, part in zip(self.stages, self.parts, strict=True):
+            if part:
                 assert self.job
                 kernel.span(self.t0, stage, self.job, index, progress, outcome)
                 index += 1
@@ -426,6 +462,20 @@ class _Jobs:
                     kernel.hold(stage.node, (stage.makes,) if stage.makes else ())
                 else:
                     kernel.hold(stage.target, stage.carries)
+
+    def _check(self, stage: Compute | Transfer) -> None:
+        """Refuse what cannot be: a node that is away, or a value that is not there."""
+        for name in _nodes(stage):
+            node = self.kernel.node(name)
+            if node.state == "off":
+                raise Dropped(why_off(node), detail=f"{name} is off")
+        if isinstance(stage, Compute):
+            node, refs, act = stage.node, stage.needs, "works on"
+            remedy = "`await device.download(...)`"
+        else:
+            node, refs, act = stage.source, stage.carries, "sends"
+            remedy = "compute it there (`await run.server.compute(...)`)"
+        self.kernel.check_held(node, refs, act, remedy)
 
     def _admit(self, stage: Compute) -> None:
         node = self.kernel.nodes[stage.node]
@@ -438,19 +488,32 @@ class _Jobs:
             raise Dropped("memory", detail=str(error)) from error
         self.admitted.append(stage)
 
-    def _part(self, stage: Compute | Transfer) -> Work | Flow:
+    def _part(self, stage: Compute | Transfer) -> Work | Flow | None:
+        """What takes time in a stage, if anything does; a latency is apart."""
         if isinstance(stage, Compute):
-            return Work(node=self.kernel.nodes[stage.node], cost=stage.cost, kind=stage.kind)
+            node = self.kernel.node(stage.node)
+            timed = node.effort(stage.cost).duration > 0.0
+            return Work(node=node, cost=stage.cost, kind=stage.kind) if timed else None
         route = self.kernel.network.route(stage.source, stage.target)
-        return Flow(route=route, size=stage.size, kind=stage.kind)
+        timed = stage.size > 0.0 and route.uses
+        return Flow(route=route, size=stage.size, kind=stage.kind) if timed else None
 
 
-def _free(stage: Compute | Transfer) -> bool:
-    """Whether a stage takes no time of its own."""
-    if isinstance(stage, Transfer):
-        return stage.size <= 0.0
-    cost = stage.cost
-    return not (cost.flops or cost.traffic or cost.steps or cost.samples)
+def _nodes(stage: Compute | Transfer) -> tuple[str, ...]:
+    """Names of the nodes that take part in a stage."""
+    return (stage.node,) if isinstance(stage, Compute) else (stage.source, stage.target)
+
+
+def _discard(request: object) -> None:
+    """Nobody will answer `request`: close the scripts in it."""
+    if isinstance(request, Gather):
+        for child in request.children:
+            child.script.close()
+
+
+def why_off(node: Node) -> Cause:
+    """Why `node` takes no part now."""
+    return "battery" if node.battery and node.battery.empty else "churn"
 
 
 class _Family:
@@ -466,24 +529,24 @@ class _Family:
 
     def start(self) -> None:
         """Play all children."""
+        kernel = self.kernel
+        nodes = [kernel.node(child.node) for child in self.request.children]
         self.task.waiting = self
-        for index, child in enumerate(self.request.children):
-            self.tasks.append(self._start(index, child))
+        for index, (child, node) in enumerate(zip(self.request.children, nodes, strict=True)):
+            self.tasks.append(kernel.start(child.script, node, partial(self._ended, index)))
         if not self.left:
-            Call(self.kernel.env, self._answer)
+            Call(kernel.env, self._answer)
         elif self.request.deadline < inf:
-            self.alarm = Call(self.kernel.env, self._close, self.request.deadline)
+            self.alarm = Call(kernel.env, self._close, self.request.deadline, DEADLINE)
 
     def cancel(self) -> float:
         """Drop all children with the parent."""
         self.task.waiting = None
         done = sum(outcome is not None for outcome in self.outcomes)
         self._close(Dropped("churn", detail="the parent script was dropped"))
+        if self.alarm:
+            self.alarm.cancel()
         return done / max(len(self.outcomes), 1)
-
-    def _start(self, index: int, child: Child) -> Task:
-        node = self.kernel.nodes[child.node]
-        return self.kernel.start(child.script, node, partial(self._ended, index))
 
     def _ended(self, index: int, outcome: Outcome) -> None:
         self.outcomes[index] = outcome
@@ -496,12 +559,12 @@ class _Family:
 
     def _close(self, dropped: Dropped | None = None) -> None:
         """Drop the children that are not done."""
-        for task, outcome in zip(self.tasks, list(self.outcomes), strict=True):
-            if outcome is None:
+        for index, task in enumerate(self.tasks):
+            if self.outcomes[index] is None:  # nor has it ended with one before it
                 self.kernel.doom(task, dropped or Dropped("deadline"))
 
     def _answer(self) -> None:
         if self.alarm:
-            self.alarm.cancelled = True
+            self.alarm.cancel()
         if self.task.waiting is self:
             self.kernel.resume(self.task, list(self.outcomes))

@@ -27,6 +27,8 @@ from hetsim.sim.sharing import Activity, Resource
 if TYPE_CHECKING:
     from hetsim.sim.job import Job
 
+_NEAR: Seconds = 60.0
+"""From this time before a battery is empty on, its alarm is set to the very instant."""
 _KIND_OF_DOMAIN = {"cpu": "compute", "gpu": "compute", "memory": "memory"}
 
 
@@ -75,11 +77,15 @@ class Node:
         self._draw: dict[str, Watts] = {}
         self._power: Watts = 0.0
         self._settled: Seconds = env.now
-        self._alarm = inf
+        self._alarm: Call | None = None
+        self._due = inf
         self._review: Call | None = None
         self._known: dict[str, float] = {}
         self._govern()
         self.redraw(env.now)
+
+    def __repr__(self) -> str:
+        return f"<Node {self.name}>"
 
     # --- energy ---------------------------------------------------------------------------------
 
@@ -126,21 +132,26 @@ class Node:
         return above / self.battery.efficiency if self.battery else above
 
     def _watch(self, now: Seconds) -> None:
-        """Make sure that the node wakes when its battery empties; one alarm, moved forward only."""
+        """Make sure that the node wakes when its battery empties.
+
+        The alarm only moves forward. Far from the end it rings halfway, to look again, so that a
+        small rise in power does not move it.
+        """
         assert self.battery
-        due = now + self.battery.time_to_empty(self._power)
-        if self.state != "off" and due < self._alarm:
-            self._alarm = due
-            Call(self.env, self._check_battery, due - now)
+        left = self.battery.time_to_empty(self._power)
+        if now + left >= self._due or (self.battery.empty and self.state == "off"):
+            return
+        if self._alarm:
+            self._alarm.cancel()
+        wait = left if left < _NEAR else left / 2
+        self._alarm, self._due = Call(self.env, self._check_battery, wait), now + wait
 
     def _check_battery(self) -> None:
         assert self.battery
         now = self.env.now
-        self._alarm = inf
-        if self.state == "off":
-            return
+        self._alarm, self._due = None, inf
         self.settle(now)
-        if self.battery.empty:
+        if now + self.battery.time_to_empty(self._power) <= now:  # only rounding is left
             self.battery.charge = 0.0
             self.on_empty()
         else:
@@ -182,7 +193,7 @@ class Node:
         if not self.governor or not self.domains:
             return
         if self._review:
-            self._review.cancelled = True
+            self._review.cancel()
             self._review = None
         choice = self.governor.choose(
             View(domains=self.domains, points=self.points, busy=self._busy_shares())

@@ -62,6 +62,9 @@ class Transfer(Request[None]):
     kind: str = "transfer"
     carries: tuple[Ref[Any], ...] = ()
 
+    def __post_init__(self) -> None:
+        _require(self.size >= 0.0, f"a transfer of {self.size} bytes: give 0 or more")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stream(Request[None]):
@@ -81,12 +84,20 @@ class Stream(Request[None]):
     items: int
     window: float = inf
 
+    def __post_init__(self) -> None:
+        _require(bool(self.stages), "a stream without stages: give at least one")
+        _require(self.items >= 1, f"a stream of {self.items} items: give 1 or more")
+        _require(self.window >= 1.0, f"a stream with a window of {self.window}: give 1 or more")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sleep(Request[None]):
     """Let time pass."""
 
     duration: Seconds
+
+    def __post_init__(self) -> None:
+        _require(self.duration >= 0.0, f"a sleep of {self.duration} s: time never runs backwards")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +136,16 @@ class Gather(Request[list[Outcome]]):
     """Play `children` side by side; answers with their outcomes in order.
 
     Children never outlive it: those unfinished after `deadline` seconds, or once `first` of them
-    have delivered, get `Dropped("deadline")`.
+    have delivered, get `Dropped("deadline")`. What ends at the deadline itself is in time.
     """
 
     children: tuple[Child, ...] = field(repr=False)
     deadline: Seconds = inf
     first: float = inf
+
+    def __post_init__(self) -> None:
+        _require(self.deadline >= 0.0, f"a deadline of {self.deadline} s: give 0 or more")
+        _require(self.first >= 1.0, f"the first {self.first} children: give 1 or more")
 
 
 def pipeline_time(stages: list[Seconds], items: int, window: float = inf) -> Seconds:
@@ -154,6 +169,11 @@ def pipeline_time(stages: list[Seconds], items: int, window: float = inf) -> Sec
             now = free[stage] = max(now, free[stage]) + seconds
         left.append(now)
     return left[-1]
+
+
+def _require(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise ValueError(otherwise)
 
 
 __all__ = [

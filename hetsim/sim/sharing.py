@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
+from heapq import heapify, heappop, heappush
 from math import inf
 from typing import Protocol
 
@@ -25,7 +26,8 @@ import simpy
 from hetsim.core.quantities import Joules, Seconds, Watts
 from hetsim.sim.clock import SOLVE, Call
 
-_CLOSE = 1e-12
+_CLOSE = 1e-14
+"""Completions this close together, as a share of the time since 0, are one instant."""
 
 
 class Drawn(Protocol):
@@ -61,7 +63,7 @@ class Activity:
 
     Attributes:
         uses: what it takes of each resource a unit of progress.
-        weight: its share at a common bottleneck.
+        weight: its share at a common bottleneck; None for an equal part of its only resource.
         cap: fastest rate on its own.
         payers: joules a unit of progress, by who pays: {node: {kind: joules}}.
         done, rate, settled: progress at the instant `settled`, and the rate since.
@@ -70,8 +72,8 @@ class Activity:
     """
 
     __slots__ = (
-        "_price", "amount", "cap", "component", "done", "eta", "finish", "joules", "payers",
-        "rate", "settled", "uses", "weight",
+        "_price", "amount", "cap", "component", "done", "equal", "eta", "finish", "joules",
+        "payers", "rate", "settled", "uses", "weight",
     )  # fmt: skip
 
     def __init__(
@@ -80,12 +82,12 @@ class Activity:
         uses: dict[Resource, float],
         finish: Callable[[], None],
         *,
-        weight: float = 1.0,
+        weight: float | None = 1.0,
         cap: float = inf,
         payers: dict[Drawn, dict[str, Joules]] | None = None,
     ) -> None:
         self.amount, self.uses, self.finish = amount, uses, finish
-        self.weight, self.cap = weight, cap
+        self.equal, self.weight, self.cap = weight is None, weight or 0.0, cap
         self.payers = payers or {}
         self._price = _total(self.payers)
         self.done = self.rate = self.settled = self.joules = 0.0
@@ -113,11 +115,12 @@ class Activity:
         self,
         uses: dict[Resource, float],
         payers: dict[Drawn, dict[str, Joules]],
-        weight: float,
+        weight: float | None,
         cap: float,
     ) -> None:
         """Change what a unit of progress takes from now on; settle first."""
-        self.uses, self.payers, self.weight, self.cap = uses, payers, weight, cap
+        self.uses, self.payers = uses, payers
+        self.equal, self.weight, self.cap = weight is None, weight or 0.0, cap
         self._price = _total(payers)
 
 
@@ -128,11 +131,17 @@ def _total(payers: dict[Drawn, dict[str, Joules]]) -> Joules:
 class Component:
     """Activities that share resources, directly or through others; lives until re-solved."""
 
-    __slots__ = ("activities", "alive", "due")
+    __slots__ = ("activities", "due", "wake")
 
     def __init__(self, activities: list[Activity]) -> None:
-        self.activities, self.alive = activities, True
-        self.due = min((activity.eta for activity in activities), default=inf)
+        self.activities = activities
+        self.due = min(activity.eta for activity in activities)
+        self.wake: Call | None = None
+
+    def dissolve(self) -> None:
+        """Its rates are no longer valid, so its first completion is none."""
+        if self.wake:
+            self.wake.cancel()
 
 
 class Sharing:
@@ -150,7 +159,13 @@ class Sharing:
         self._flushing = False
 
     def start(self, activity: Activity) -> None:
-        """Let `activity` progress from now on."""
+        """Let `activity` progress from now on.
+
+        Raises:
+            ValueError: it uses no resource, so nothing decides its rate.
+        """
+        if not activity.uses:
+            raise ValueError("an activity that uses no resource has no rate")
         activity.settled = self.env.now
         for resource, use in activity.uses.items():
             resource.users[activity] = use
@@ -167,7 +182,7 @@ class Sharing:
         activity: Activity,
         uses: dict[Resource, float],
         payers: dict[Drawn, dict[str, Joules]],
-        weight: float,
+        weight: float | None,
         cap: float,
     ) -> None:
         """Change what a unit of `activity` takes, from now on."""
@@ -199,7 +214,8 @@ class Sharing:
         self._touch(activity)
         activity.rate = 0.0
         if activity.component:
-            activity.component.alive = False
+            activity.component.dissolve()
+            activity.component = None
 
     def _schedule(self) -> None:
         if not self._flushing:
@@ -216,35 +232,37 @@ class Sharing:
             group = _component(resource, seen)
             if not group:
                 continue
+            before = [activity.rate for activity in group]
             for activity in group:
                 activity.settle(now)
                 if activity.component:
-                    activity.component.alive = False
+                    activity.component.dissolve()
             solve(group)
             self.solves += 1
-            for activity in group:
-                left = activity.amount - activity.done
-                activity.eta = now + max(left, 0.0) / activity.rate if activity.rate else inf
-                payers.update(dict.fromkeys(activity.payers))
+            for activity, rate in zip(group, before, strict=True):
+                left = max(activity.amount - activity.done, 0.0)
+                activity.eta = now + left / activity.rate if activity.rate else inf
+                if activity.rate != rate:
+                    payers.update(dict.fromkeys(activity.payers))
             component = Component(group)
             for activity in group:
                 activity.component = component
             if component.due < inf:
-                Call(self.env, partial(self._wake, component), max(component.due - now, 0.0))
+                wake = partial(self._wake, component)
+                component.wake = Call(self.env, wake, max(component.due - now, 0.0))
         for payer in payers:
             payer.redraw(now)
 
     def _wake(self, component: Component) -> None:
-        if not component.alive:
-            return
         now = self.env.now
-        limit = component.due + _CLOSE * abs(component.due)
+        limit = component.due * (1.0 + _CLOSE)
         ready = [activity for activity in component.activities if activity.eta <= limit]
         for activity in ready:
             activity.complete(now)
-            self._remove(activity)
         for activity in ready:
-            activity.finish()
+            if activity.component is component:  # what an earlier one set off did not stop it
+                self._remove(activity)
+                activity.finish()
 
 
 def _component(resource: Resource, seen: dict[Activity, None]) -> list[Activity]:
@@ -264,6 +282,15 @@ def _component(resource: Resource, seen: dict[Activity, None]) -> list[Activity]
     return group
 
 
+def _even_out(resource: Resource) -> None:
+    """Let each activity that asks for an equal part weigh as much here as the others on average."""
+    others = [use * user.weight for user, use in resource.users.items() if not user.equal]
+    part = sum(others) / len(others) if others else 1.0
+    for user, use in resource.users.items():
+        if user.equal:
+            user.weight = part / use
+
+
 def solve(activities: Iterable[Activity]) -> None:
     """Set the weighted max-min fair rate of each activity.
 
@@ -274,45 +301,45 @@ def solve(activities: Iterable[Activity]) -> None:
     >>> solve([a, b]); (a.rate, b.rate)
     (7.0, 3.0)
     """
-    free: dict[Resource, float] = {}
-    demand: dict[Resource, float] = {}
-    waiting: dict[Resource, int] = {}
-    open_: dict[Activity, None] = {}
-    for activity in activities:
-        open_[activity] = None
-        for resource, use in activity.uses.items():
-            free.setdefault(resource, resource.capacity)
-            demand[resource] = demand.get(resource, 0.0) + use * activity.weight
-            waiting[resource] = waiting.get(resource, 0) + 1
-    capped = sorted(
-        (activity for activity in open_ if activity.cap < inf),
-        key=lambda activity: activity.cap / activity.weight,
-        reverse=True,
-    )
+    activities = list(activities)
+    equal = [next(iter(activity.uses)) for activity in activities if activity.equal]
+    for resource in dict.fromkeys(equal):
+        _even_out(resource)
+    open_ = set(activities)
 
-    def fix(activity: Activity, rate: float) -> None:
-        activity.rate = rate
-        del open_[activity]
-        for resource, use in activity.uses.items():
-            free[resource] -= use * rate
-            demand[resource] -= use * activity.weight
-            waiting[resource] -= 1
-            if not waiting[resource]:
-                del demand[resource]
+    def level(resource: Resource) -> float:
+        """Where `resource` is full if only it limits the activities that are open."""
+        free, wanted = resource.capacity, 0.0
+        for activity, use in resource.users.items():
+            if activity in open_:
+                wanted += use * activity.weight
+            else:
+                free -= use * activity.rate
+        return max(free, 0.0) / wanted if wanted else inf
 
+    # What may stop the rise next. Fixing an activity at the lowest level lowers no other level, so
+    # a resource whose own has risen since it was queued is queued again.
+    limits: list[tuple[float, int, Activity | Resource]] = [
+        (activity.cap / activity.weight, place, activity)
+        for place, activity in enumerate(activities)
+        if activity.cap < inf
+    ]
+    resources = dict.fromkeys(resource for activity in activities for resource in activity.uses)
+    limits += [
+        (level(resource), place, resource)
+        for place, resource in enumerate(resources, start=len(activities))
+    ]
+    heapify(limits)
     while open_:
-        level, tight = inf, None
-        for resource, wanted in demand.items():
-            here = max(free[resource], 0.0) / wanted
-            if here < level:
-                level, tight = here, resource
-        while capped and capped[-1] not in open_:
-            capped.pop()
-        if capped and capped[-1].cap / capped[-1].weight <= level:
-            activity = capped.pop()
-            fix(activity, activity.cap)
-        elif tight is None:
-            raise ValueError("an activity without cap uses no resource: its rate is unbounded")
+        queued, place, limit = heappop(limits)
+        if isinstance(limit, Activity):
+            if limit in open_:
+                limit.rate = limit.cap
+                open_.remove(limit)
+        elif (now := level(limit)) > queued:
+            heappush(limits, (now, place, limit))
         else:
-            for activity in [user for user in tight.users if user in open_]:
-                fix(activity, activity.weight * level)
+            for activity in limit.users:
+                if activity in open_:
+                    activity.rate = activity.weight * now
+                    open_.remove(activity)

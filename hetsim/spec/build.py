@@ -29,6 +29,7 @@ from hetsim.core.registry import (
     EXECUTORS,
     GOVERNORS,
     METHODS,
+    MODELS,
     NETWORKS,
     PACES,
     PARTITIONS,
@@ -58,7 +59,7 @@ from hetsim.sim.kernel import Kernel
 from hetsim.sim.network.base import Station, Technology
 from hetsim.sim.node import Node
 from hetsim.spec.load import key_of
-from hetsim.spec.options import make
+from hetsim.spec.options import make, resolved
 from hetsim.spec.profile import find_profile, load_profile, profile_hash
 
 if TYPE_CHECKING:
@@ -248,14 +249,13 @@ class Scenario:
             store: folder of kept results; None keeps nothing.
 
         Raises:
-            SpecError: no such executor, or it does not take workers.
+            SpecError: no such executor.
         """
         single_thread()
-        options = {} if workers is None else {"workers": workers}
         plugin = EXECUTORS.load(executor, where="--executor")
-        chosen = make(plugin, options, key=f"--executor {executor}")
         if self.spec.cost_only:
             return CostOnlyLab()
+        chosen = plugin() if workers is None else plugin(workers=workers)
         return Lab(chosen, Store(store) if store else MemoryStore(), self.resident)
 
     def play(
@@ -454,9 +454,10 @@ def resolve(spec: Spec, data: Path | None = None) -> Scenario:
     where = partial(spec.where, "task", "data")
     loader = DATA.load(task.data.name, where=where(), key="task.data")
     dataset: Dataset = make(loader, task.data.options, data, where=where, key="task.data")
-    architecture = Architecture.of(
-        task.model.name, dataset.shape, dataset.classes, task.model.options
-    )
+    where = partial(spec.where, "task", "model")
+    family = MODELS.load(task.model.name, where=where(), key="task.model")
+    options = resolved(family, task.model.options, where=where, key="task.model")
+    architecture = Architecture.of(task.model.name, dataset.shape, dataset.classes, options)
     scenario = Scenario(spec, tuple(loaded[path] for path in paths), paths, dataset, architecture)
     scenario.check()
     return scenario

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NoReturn, get_args, get_origin
 
 from pydantic import ValidationError
 
 from hetsim.core.errors import SpecError, UnknownName, did_you_mean
-from hetsim.sim.churn import Windows
+from hetsim.sim.churn import Random, Windows
 from hetsim.spec import options
 from hetsim.spec.fields import Fault
 from hetsim.spec.load import Document, Place, as_list, as_mapping, in_words, key_of
 from hetsim.spec.override import name_key, plug_in_kind
 from hetsim.spec.profile import find_profile
-from hetsim.spec.sections import Plugin, Section
+from hetsim.spec.sections import Network, Node, Plugin, Section
 
 if TYPE_CHECKING:
     from hetsim.spec.schema import Spec
@@ -35,9 +36,9 @@ def _keys(model: type[Section], data: object, place: Place, document: Document) 
     for index, item in enumerate(as_list(data) or ()):
         _keys(model, item, (*place, index), document)
     entries = as_mapping(data)
-    if entries is None or model is Plugin:
+    if entries is None or model in (Plugin, Node):
         return
-    if model.open_with in entries and entries.keys() & model.model_fields <= {model.open_with}:
+    if model is Network and "name" in entries and "nodes" not in entries:
         return
     known = (*model.model_fields, *model.also)
     for key, value in entries.items():
@@ -109,6 +110,8 @@ def _in_our_words(first: Any, place: Place) -> tuple[str, str]:
     if kind == "string_pattern_mismatch":
         what = f"{in_words(given)} cannot be a name."
         return what, "Use letters, digits, dashes, dots and underscores, no dash or dot in front."
+    if kind == "string_too_long":
+        return f"longer than {context['max_length']} characters.", "Write a shorter one."
     if kind in ("too_short", "too_long"):
         return "the list is empty." if not given else "the list has a wrong length.", "Fill it."
     return f"{first['msg']}.", "Change the value."
@@ -153,6 +156,7 @@ def consistent(spec: Spec) -> None:
         SpecError: with file and line.
     """
     _names(spec)
+    _nodes(spec)
     _fleet(spec)
     _availability(spec)
     _graph(spec)
@@ -172,6 +176,20 @@ def _names(spec: Spec) -> None:
             raise UnknownName(
                 registry.kind, plugin.name, registry.names(), where=spec.where(*at), key=key_of(at)
             )
+
+
+def _nodes(spec: Spec) -> None:
+    fleet = {group.label: group.count for group in spec.fleet}
+    for name in spec.network.nodes:
+        place = ("network", "nodes", name)
+        if not re.fullmatch("[A-Za-z0-9_-]+", name):
+            remedy = "Use letters, digits, dashes and underscores."
+            _fail(spec, f'"{name}" cannot be the name of a node.', remedy, *place)
+        label, _, number = name.rpartition("-")
+        taken = number.isdecimal() and int(number) < fleet.get(label, 0)
+        if taken or name == "server":
+            whose = "a device" if taken else "the server"
+            _fail(spec, f'"{name}" is the id of {whose}.', "Give the node another name.", *place)
 
 
 def _fleet(spec: Spec) -> None:
@@ -214,10 +232,14 @@ def _availability(spec: Spec) -> None:
             where=lambda option, place=place: spec.where(*place, option),
             key=key_of(place),
         )
+        if isinstance(pattern, Random) and not (pattern.up and pattern.down):
+            what, remedy = "up and down must be above zero.", 'Write times such as "2 h".'
+            _fail(spec, what, remedy, *place)
         if isinstance(pattern, Windows):
             edges = [0.0, *(edge for window in pattern.on for edge in window), pattern.period]
-            if edges != sorted(edges) or any(start == end for start, end in pattern.on):
-                what = "the windows are not in order, overlap or end after the period."
+            empty = not pattern.on or any(start == end for start, end in pattern.on)
+            if empty or edges != sorted(edges):
+                what = "the windows are empty, not in order, overlap or end after the period."
                 remedy = 'Write pairs such as ["22 h", "24 h"], in order, inside the period.'
                 _fail(spec, what, remedy, *place, "on")
 
@@ -231,9 +253,6 @@ def _known_node(spec: Spec, name: str, *place: str | int) -> None:
 
 def _graph(spec: Spec) -> None:
     neighbours: dict[str, set[str]] = {name: set() for name in spec.network.nodes}
-    ids = {f"{group.label}-": group.count for group in spec.fleet}
-    for name in spec.network.nodes:
-        _node_name(spec, name, ids)
     for index, line in enumerate(spec.network.links):
         place = ("network", "links", index, "between")
         for end, name in enumerate(line.between):
@@ -255,15 +274,3 @@ def _graph(spec: Spec) -> None:
         if name not in reached:
             what = f'no way leads from "{name}" to the server at "{spec.server.at}".'
             _fail(spec, what, "Add a link, or remove the node.", "network", "nodes", name)
-
-
-def _node_name(spec: Spec, name: str, ids: Mapping[str, int]) -> None:
-    place = ("network", "nodes", name)
-    if not name.replace("-", "").replace("_", "").isalnum() or not name.isascii():
-        remedy = "Use letters, digits, dashes and underscores."
-        _fail(spec, f'"{name}" cannot be the name of a node.', remedy, *place)
-    prefix, _, number = name.rpartition("-")
-    taken = number.isdecimal() and int(number) < ids.get(f"{prefix}-", 0)
-    if taken or name == "server":
-        whose = "a device" if taken else "the server"
-        _fail(spec, f'"{name}" is the id of {whose}.', "Give the node another name.", *place)

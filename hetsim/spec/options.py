@@ -364,7 +364,8 @@ def _checked(words: str, example: str, test: Callable[[object], bool]) -> _Type:
 
 def _number() -> _Type:
     def read(value: object) -> object:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < inf:
+        number = not isinstance(value, bool) and isinstance(value, int | float)
+        if not number or not abs(value) <= sys.float_info.max:
             raise _wrong("a number", value, "Write a number without a unit such as 0.05.")
         return float(value)
 

@@ -29,23 +29,30 @@ def apply(document: Document, assignments: Sequence[str]) -> tuple[Document, lis
     Raises:
         SpecError: no such list item, or text that is not a key, `=` and a value.
     """
-    edited = Document(document.name, copy.deepcopy(document.data), dict(document.marks))
-    marks, notes = dict(document.marks), list[str]()
+    data, marks = copy.deepcopy(document.data), dict(document.marks)
+    dropped: dict[Place, str] = {}
     for assignment in assignments:
         origin = f"--set {assignment}"
         steps, text = _split(assignment, origin)
         value = parse_value(text, origin)
-        place = _open(edited.data, steps, origin)
-        section = _at(edited.data, place)
+        place = _open(data, marks, steps, origin)
+        section = _at(data, place)
         if isinstance(value, str) and isinstance(section, dict) and name_key(place) in section:
             place = (*place, name_key(place))
         for mark in [mark for mark in marks if mark[: len(place)] == place]:
             del marks[mark]
         marks[place] = origin
-        _at(edited.data, place[:-1])[place[-1]] = value
+        _at(data, place[:-1])[place[-1]] = value
         if place[-1] == name_key(place[:-1]) and isinstance(value, str):
-            notes += _drop_options(edited.data, place[:-1], value, marks, origin)
-    return Document(document.name, edited.data, marks), notes
+            for option in _dropped(data, marks, place[:-1], value, origin):
+                del _at(data, place[:-1])[option]
+                dropped[(*place[:-1], option)] = value
+    notes = [
+        f"{key_of(place)} dropped: {name} has no such option"
+        for place, name in dropped.items()
+        if place not in marks or not isinstance(marks[place], str)
+    ]
+    return Document(document.name, data, marks), notes
 
 
 def plug_in_kind(section: Place) -> str | None:
@@ -71,22 +78,23 @@ def name_key(section: Place) -> str:
 
 def _split(assignment: str, origin: str) -> tuple[Place, str]:
     key, equals, text = assignment.partition("=")
+    key, text = key.strip(), text.strip()
     steps: list[str | int] = []
     end = 0
     while match := _STEP.match(key, end):
         name, index = match.groups()
         steps.append(int(index) if index else name)
         end = match.end()
-    if not equals or not steps or end < len(key) or key.startswith("."):
+    if not equals or not text or not steps or end < len(key) or key.startswith("."):
         raise SpecError(
             "not of the form key.path=value.",
             where=origin,
             remedy="Write for example --set method.lr=0.1 or --set fleet[0].count=3.",
         )
-    return tuple(steps), text.strip()
+    return tuple(steps), text
 
 
-def _open(data: dict[str, Any], steps: Place, origin: str) -> Place:
+def _open(data: dict[str, Any], marks: dict[Place, int | str], steps: Place, origin: str) -> Place:
     """Make sure that a mapping or list holds the last step; the steps with indices as numbers."""
     holder: Any = data
     place: Place = ()
@@ -104,6 +112,7 @@ def _open(data: dict[str, Any], steps: Place, origin: str) -> Place:
                 key=key_of(place),
                 remedy=f"Set {key_of(place)} itself.",
             )
+        marks.setdefault(place, origin)
         holder[key] = inner
         holder = inner
     return (*place, _index(holder, steps[-1], place, origin))
@@ -131,24 +140,18 @@ def _at(data: Any, place: Place) -> Any:
     return data
 
 
-def _drop_options(
-    data: dict[str, Any], section: Place, name: str, marks: dict[Place, int | str], origin: str
+def _dropped(
+    data: dict[str, Any], marks: dict[Place, int | str], section: Place, name: str, origin: str
 ) -> list[str]:
-    """Remove what the file gives the old plug-in and the one called `name` does not accept."""
+    """Options that the file gives the old plug-in and the one called `name` does not have."""
     kind = plug_in_kind(section)
-    given = _at(data, section)
-    others = [option for option in given if option != name_key(section)]
+    others = [option for option in _at(data, section) if option != name_key(section)]
     if kind is None or not others:
         return []
     key = key_of((*section, name_key(section)))
     accepted = options.accepts(REGISTRIES[kind].load(name, where=origin, key=key))
-    dropped = [
+    return [
         option
         for option in others
         if option not in accepted and not isinstance(marks.get((*section, option)), str)
-    ]
-    for option in dropped:
-        del given[option]
-    return [
-        f"{key_of((*section, option))} dropped: {name} has no such option" for option in dropped
     ]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
 from pathlib import Path
 from typing import Any, Literal, NoReturn, overload
 
@@ -24,6 +23,7 @@ from hetsim.spec.options import whole
 
 EVIDENCE = ("source", "derived", "assumed")
 """How a number may be backed: measured or published, computed by a formula, or a guess."""
+_LARGEST = 1e18
 _NOISE = 0.25
 """Measured power may fall by this share from one point to a faster one; more is an error."""
 
@@ -249,8 +249,10 @@ def _number(value: object) -> float:
     remedy = "Write a number without a unit, not below zero."
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise SpecError(f"expected a number, got {in_words(value)}.", remedy=remedy)
-    if not 0.0 <= value <= 1e300 or not isfinite(value):
-        raise SpecError(f"{value} is negative." if value < 0 else "too large.", remedy=remedy)
+    if value < 0:
+        raise SpecError(f"{value} is negative.", remedy=remedy)
+    if value > _LARGEST:
+        raise SpecError(f"{in_words(value)} is too large.", remedy=remedy)
     return float(value)
 
 

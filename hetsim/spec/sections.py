@@ -36,8 +36,6 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
     also: ClassVar[tuple[str, ...]] = ()
     """Keys of a short form that the model does not keep."""
-    open_with: ClassVar[str] = ""
-    """A key that makes the mapping a plug-in's, with options of any name."""
 
 
 class Plugin(Section):
@@ -196,7 +194,6 @@ class Node(Section):
         technology: how stations share it.
     """
 
-    open_with: ClassVar[str] = "technology"
     technology: Annotated[Plugin, PlugIn("technology")]
 
     @model_serializer
@@ -267,7 +264,6 @@ class Network(Section):
         links: between nodes.
     """
 
-    open_with: ClassVar[str] = "name"
     nodes: dict[str, Annotated[Node, Short(_node, _node_form, complete=True)]]
     links: Annotated[tuple[Line, ...], Field(strict=False)] = ()
 

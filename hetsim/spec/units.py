@@ -83,6 +83,7 @@ _SCALES: dict[Dimension, _Scale] = {
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,3})?"
 _QUANTITY = re.compile(rf"({_NUMBER}|[-+]?\.?(?:inf|nan)\b)\s*([A-Za-zµμ°%][^\s\d]*(?:\^[23])?)?")
 _LONGEST = 80
+_LARGEST = 10**300
 _SMALLER_THAN_A_BIT = re.compile(r"\b(?:milli|micro|nano|[munµμ])(?=bit|byte|B)")
 
 
@@ -130,11 +131,13 @@ def format(value: float, dimension: Dimension) -> str:
     best_rank = (len(_shown(value)), Fraction(0))
     for unit in scale.units:
         factor = _factor(unit, dimension)
-        number = float(Fraction(value) / factor)
-        rank = (len(_shown(number)), -factor)
-        fits = number >= 1.0 and float(Fraction(_shown(number)) * factor) == value
-        if fits and rank < best_rank:
-            best, best_rank = f"{_shown(number)} {unit}", rank
+        ratio = Fraction(value) / factor
+        if not 1 <= ratio < _LARGEST:
+            continue
+        number = _shown(float(ratio))
+        rank = (len(number), -factor)
+        if rank < best_rank and float(Fraction(number) * factor) == value:
+            best, best_rank = f"{number} {unit}", rank
     return best
 
 

@@ -252,7 +252,7 @@ def _scenario(scenario: Scenario) -> Sheet:
         fits = cost.memory <= profile.memory
         rows.append(
             (
-                str(group.count), profile.title, profile.device_class,
+                str(group.count), profile.name, profile.device_class,
                 f"{group.link.to}: {units.format(group.link.up, 'rate')}", _charge(members[place]),
                 f"{min(mine)}-{max(mine)}",
                 f"{work.duration:.3g} s" if fits else
@@ -261,7 +261,7 @@ def _scenario(scenario: Scenario) -> Sheet:
             )
         )  # fmt: skip
     columns = ("count", "device", "class", "link", "battery", "samples",
-               "one pass over them, full speed", "above idle")  # fmt: skip
+               "one pass over them", "above idle")  # fmt: skip
     text = [
         f"{len(sizes)} devices train {scenario.architecture.name} ({model.parameters:,} "
         f"parameters, {si(model.state_bytes)}B to send, {si(model.flops)}FLOP a trained sample) "

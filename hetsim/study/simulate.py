@@ -12,7 +12,7 @@ import os
 import platform
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
@@ -104,7 +104,7 @@ def run(
     scenario.copy_profiles(work)
     result = simulate(scenario, settings, work)
     run_folder.close_folder(work, folder)
-    return Result(trace=result.trace, folder=folder, host=result.host)
+    return replace(result, folder=folder)
 
 
 def resume(
@@ -137,8 +137,7 @@ def resume(
             )
     if run_folder.is_complete(folder):
         return Result(trace=files.read(folder), folder=folder)
-    result = simulate(scenario, settings, folder)
-    return Result(trace=result.trace, folder=folder, host=result.host)
+    return simulate(scenario, settings, folder)
 
 
 def simulate(scenario: Scenario, settings: Settings, folder: Path | None) -> Result:
@@ -162,7 +161,6 @@ def simulate(scenario: Scenario, settings: Settings, folder: Path | None) -> Res
             "cpus": os.cpu_count(),
             "python": sys.version,
             "data": str(settings.data) if settings.data else None,
-            "folder": str(folder) if folder else None,
             "refs": {
                 "executed": dict(sorted(lab.executed.items())),
                 "from_store": dict(sorted(lab.from_store.items())),
@@ -177,7 +175,7 @@ def simulate(scenario: Scenario, settings: Settings, folder: Path | None) -> Res
     if folder:
         run_folder.write(folder / "host.json", json.dumps(host, indent=2, sort_keys=True) + "\n")
         files.write(trace, folder, page=settings.report)
-    return Result(trace=trace, host=host)
+    return Result(trace=trace, folder=folder, host=host)
 
 
 def default_folder(scenario: Scenario) -> Path:

@@ -15,6 +15,7 @@ import pytest
 from hetsim.core.errors import HetsimError, SpecError
 from hetsim.core.quantities import WATT_HOUR
 from hetsim.core.trace import BASE_KINDS
+from hetsim.spec.build import resolve
 from hetsim.spec.schema import load_topology
 from hetsim.study.simulate import Result, Settings, resume, run
 
@@ -111,15 +112,14 @@ def test_books_balance(first: Result) -> None:
 
 
 def test_a_battery_falls_by_what_the_ledger_says(first: Result) -> None:
-    spec = load_topology(MIX)
-    groups = {f"{group.label}-{n}": group for group in spec.fleet for n in range(group.count)}
+    fleet = {member.name: member for member in resolve(load_topology(MIX)).members()}
     checked = 0
     for row in first.trace.devices:
-        group = groups.get(row["device"])
-        if group is None or group.battery is None:
+        member = fleet.get(row["device"])
+        if member is None or member.pack is None or member.group.battery is None:
             assert row["battery_end_wh"] is None
             continue
-        start = group.battery.capacity * group.battery.charge
+        start = member.pack.capacity * member.group.battery.charge
         fallen = start - row["battery_end_wh"] * WATT_HOUR
         assert fallen == pytest.approx(row["energy_j"], rel=1e-9)
         checked += 1
@@ -179,7 +179,7 @@ class TestResume:
     def test_goes_on_to_the_same_bytes(self, first: Result, tmp_path: Path) -> None:
         folder = tmp_path / "run"
         with pytest.raises(_Stop):
-            run(MIX, out=folder, overrides=SMALL, settings=Settings(progress=_stop_at(2)))
+            run(MIX, out=folder, overrides=SMALL, settings=Settings(progress=_stop_at(3)))
         result = resume(folder)
         assert sum(result.host["refs"]["from_store"].values()) > 0
         assert result.host["refs"]["executed"]["train"] < first.host["refs"]["executed"]["train"]

@@ -81,7 +81,6 @@ class Pool:
                 try:
                     value = _unpacked(future.result())
                 except BrokenProcessPool:
-                    self._futures[future] = key
                     self._revive()
                     break
                 del self._tasks[key]
@@ -105,10 +104,10 @@ class Pool:
     def _send(self, key: str) -> None:
         try:
             future = self._processes.submit(_compute, self._tasks[key])
-        except BrokenProcessPool:
-            self._revive()
-        else:
-            self._futures[future] = key
+        except BrokenProcessPool as broken:
+            future = Future()
+            future.set_exception(broken)
+        self._futures[future] = key
 
     def _revive(self) -> None:
         """Replace the workers and send every task again that has not come back."""
@@ -180,7 +179,6 @@ def _kill(processes: ProcessPoolExecutor) -> None:
         process.kill()
     for process in running:
         process.join()
-    processes.shutdown(wait=True)
 
 
 def _share(dataset: Dataset, folder: Path) -> Dataset:

@@ -1,0 +1,225 @@
+"""The page in a real browser: no complaint, nothing overflowing, figures that are drawn.
+
+Speaks the WebDriver protocol to chromedriver over a local socket, so no test library is needed.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from hetsim.report.page import render
+from tests.unit.report.synthetic import build
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+WIDTHS = (1280, 400)
+EVIL = "<img src=x onerror=document.title='broken'>"
+PAGES: dict[str, dict[str, Any]] = {
+    "usual": {"devices": 24, "rounds": 30},
+    "cost_only": {"learned": False, "counters": False, "rounds": 1},
+    "empty": {"devices": 0, "rounds": 0},
+    "hostile": {"name": EVIL * 9, "rename": lambda name: EVIL + "x" * 90 + name},
+}
+
+
+class Browser:
+    """One headless session."""
+
+    def __init__(self, driver: str, profile: Path, binary: str) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        self.base = f"http://127.0.0.1:{port}"
+        self.process = subprocess.Popen(
+            [driver, f"--port={port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        self._wait()
+        options = {"binary": binary, "args": [*FLAGS, f"--user-data-dir={profile}"]}
+        wanted = {"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}
+        session = self.call("POST", "/session", capabilities={"alwaysMatch": wanted})
+        self.base += f"/session/{session['sessionId']}"
+
+    def call(self, verb: str, path: str, **body: Any) -> Any:
+        """One command; returns its value."""
+        request = urllib.request.Request(
+            self.base + path,
+            method=verb,
+            data=json.dumps(body).encode() if verb == "POST" else None,
+            headers={"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=90) as answer:
+            return json.load(answer)["value"]
+
+    def tool(self, command: str, **parameters: Any) -> Any:
+        """One command of the browser's developer tools."""
+        return self.call("POST", "/goog/cdp/execute", cmd=command, params=parameters)
+
+    def ask(self, script: str) -> Any:
+        """The value of a JavaScript expression on the page."""
+        return self.call("POST", "/execute/sync", script=f"return {script}", args=[])
+
+    def complaints(self) -> list[str]:
+        """Console messages since the last call."""
+        return [entry["message"] for entry in self.call("POST", "/se/log", type="browser")]
+
+    def open(self, page: Path, width: int, theme: str) -> None:
+        """Load `page` in a window of `width` CSS pixels."""
+        self.tool(
+            "Emulation.setDeviceMetricsOverride",
+            width=width, height=900, deviceScaleFactor=1, mobile=width < 600,
+        )  # fmt: skip
+        self.paint(theme)
+        self.call("POST", "/url", url=page.as_uri())
+
+    def paint(self, theme: str) -> None:
+        """Prefer the light or the dark theme."""
+        self.tool(
+            "Emulation.setEmulatedMedia",
+            features=[{"name": "prefers-color-scheme", "value": theme}],
+        )
+
+    def picture(self, width: int) -> Image.Image:
+        """The whole page."""
+        height = self.ask("document.documentElement.scrollHeight")
+        clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
+        shot = self.tool("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)
+        return Image.open(BytesIO(base64.b64decode(shot["data"]))).convert("RGB")
+
+    def close(self) -> None:
+        """End the session and the driver."""
+        try:
+            self.call("DELETE", "")
+        finally:
+            self.process.terminate()
+            self.process.wait(20)
+
+    def _wait(self) -> None:
+        for _ in range(100):
+            try:
+                self.call("GET", "/status")
+                return
+            except urllib.error.URLError:
+                time.sleep(0.1)
+        self.process.kill()
+        pytest.fail("chromedriver does not answer")
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    driver = shutil.which("chromedriver")
+    binary = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if not driver or not binary:
+        pytest.skip("no Chromium with chromedriver on this machine; the page is not looked at")
+    session = Browser(driver, tmp_path_factory.mktemp("profile"), binary)
+    yield session
+    session.close()
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("pages")
+    for name, shape in PAGES.items():
+        (folder / f"{name}.html").write_text(render(build(**shape)), encoding="utf-8")
+    return {name: folder / f"{name}.html" for name in PAGES}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("name", PAGES)
+def test_the_page_fits_and_the_browser_has_no_complaint(
+    browser: Browser, pages: dict[str, Path], name: str, width: int
+) -> None:
+    browser.open(pages[name], width, "light")
+    assert browser.complaints() == []
+    assert browser.ask("document.documentElement.scrollWidth") <= width
+    assert browser.ask("document.title").endswith("· hetsim")
+    assert browser.ask("performance.getEntriesByType('resource').length") == 0
+    undrawn = "[...document.querySelectorAll('.plot')].filter(p => !p.querySelector('svg')).length"
+    assert browser.ask(undrawn) == 0
+    wide = "[...document.querySelectorAll('.plot svg')].filter(s => s.clientWidth > innerWidth)"
+    assert browser.ask(f"{wide}.length") == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", WIDTHS)
+def test_both_themes_are_drawn(browser: Browser, pages: dict[str, Path], width: int) -> None:
+    papers: dict[str, int] = {}
+    for theme in ("light", "dark"):
+        browser.open(pages["usual"], width, theme)
+        picture = browser.picture(width)
+        assert picture.width == width
+        assert picture.height > 3000
+        grey = picture.convert("L").histogram()
+        assert sum(n > 0 for n in grey) > 100, "a page with text and figures has many shades"
+        papers[theme] = grey.index(max(grey))
+        assert browser.complaints() == []
+    assert papers["light"] > 240
+    assert papers["dark"] < 40
+
+
+@pytest.mark.slow
+def test_figures_follow_a_change_of_theme(browser: Browser, pages: dict[str, Path]) -> None:
+    line = "document.querySelector('#plot-accuracy-time .lines path').style.stroke"
+    browser.open(pages["usual"], 1280, "light")
+    light = browser.ask(line)
+    browser.paint("dark")
+    assert browser.ask(line) != light
+    assert browser.complaints() == []
+
+
+@pytest.mark.slow
+def test_a_table_is_sorted_by_a_click(browser: Browser, pages: dict[str, Path]) -> None:
+    browser.open(pages["usual"], 1280, "light")
+    head = "[...document.querySelectorAll('#devices th')].find(h => h.innerText.startsWith('{}'))"
+    cells = (
+        "(i => [...document.querySelectorAll('#devices tbody tr')].map(r => r.cells[i].innerText))"
+        "({}.cellIndex)"
+    )
+
+    def click(title: str) -> list[str]:
+        browser.ask(f"{head.format(title)}.firstElementChild.click()")
+        return browser.ask(cells.format(head.format(title)))
+
+    joules = [float(cell.replace(",", "")) for cell in click("Energy")]
+    assert joules == sorted(joules, reverse=True)
+    assert joules[0] > joules[-1]
+    joules = [float(cell.replace(",", "")) for cell in click("Energy")]
+    assert joules == sorted(joules)
+    hottest = click("Hottest")
+    numbers = [float(cell) for cell in hottest if cell != "–"]
+    assert hottest[: len(numbers)] != hottest[-len(numbers) :]
+    assert all(cell == "–" for cell in hottest[len(numbers) :])
+    names = click("Device")
+    assert names[0] < names[-1]
+    assert click("Device") == names[::-1]
+    assert browser.ask(f"{head.format('Device')}.ariaSort") == "descending"
+
+
+@pytest.mark.slow
+def test_another_node_can_be_chosen(browser: Browser, pages: dict[str, Path]) -> None:
+    browser.open(pages["usual"], 1280, "light")
+    curve = "document.querySelector('#plot-counters .lines path').getAttribute('d')"
+    before = browser.ask(curve)
+    browser.ask(
+        "(s => { s.value = '1'; s.dispatchEvent(new Event('change')); })"
+        "(document.getElementById('counter-node'))"
+    )
+    assert browser.ask(curve) != before
+    assert browser.complaints() == []

@@ -1,0 +1,168 @@
+"""The page: its answers are the run's, its text is inert, and it asks nobody for anything."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+from hetsim.core.trace import Trace
+from hetsim.report import energy, page
+from tests.unit.report.synthetic import build
+
+EVIL = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'%{y}&amp;</script>"
+
+
+class Reader(HTMLParser):
+    """Elements, their attributes, and what stands in them."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.scripts: list[str] = []
+        self.words: list[str] = []
+        self._inside = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        self._inside = tag
+        if tag == "script":
+            self.scripts.append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._inside == "script":
+            self.scripts[-1] += data
+        elif self._inside != "style":
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join("".join(self.words).replace("\u00a0", " ").split())
+
+
+def data(html: str) -> dict[str, Any]:
+    """What the page hands to its script."""
+    return json.loads(Reader(html).scripts[0])
+
+
+def test_the_answers_are_those_of_the_summary(trace: Trace) -> None:
+    summary = trace.summary
+    text = Reader(page.render(trace)).text
+    answer = "5 rounds in 5 min 51 s simulated, 18.9 kJ over 12 devices, 4 dropouts, accuracy 0.786"
+    assert f"{answer}." in text
+    assert round(summary["active_j"]) == 1729
+    assert "1.73 kJ active" in text
+    assert round(summary["participant_j"], -1) == 12_510
+    assert "12.5 kJ participant" in text
+    assert "training needs 14.2 MB of memory and 8.0 MB are free" in text
+    assert "of 54 contributions started, 3 cut short (6 %)" in text
+    assert "1 device could not take part at all" in text
+
+
+def test_targets_say_when_and_at_what_price() -> None:
+    trace = build(rounds=30)
+    text = Reader(page.render(trace)).text
+    assert trace.summary["time_to"]["0.8"] is not None
+    assert "0.800 took 8 min 21 s and 26.9 kJ" in text
+    assert "0.990 was not reached" in text
+
+
+def test_bars_add_up_to_the_total(trace: Trace) -> None:
+    figure = data(page.render(trace))["figures"]["joules-profile"]
+    drawn = sum(sum(bar["x"]) for bar in figure["data"])
+    assert drawn == pytest.approx(trace.summary["energy_j"]["total"] / 1e3, rel=1e-5)
+
+
+def test_accuracy_is_drawn_where_it_was_evaluated(trace: Trace) -> None:
+    figures = data(page.render(trace))["figures"]
+    [curve] = figures["accuracy-time"]["data"]
+    seen = [row for row in trace.rounds if row["accuracy"] is not None]
+    assert curve["customdata"] == [row["round"] for row in seen]
+    assert curve["x"] == pytest.approx([row["t1_s"] / 60 for row in seen], rel=1e-5)
+    [curve] = figures["accuracy-joules"]["data"]
+    assert curve["x"][-1] == pytest.approx(trace.summary["energy_j"]["total"] / 1e3, rel=1e-5)
+
+
+def test_mixed_power_scopes_are_warned_about(trace: Trace) -> None:
+    warning = "These watts do not all include the same things."
+    assert warning in page.render(trace)
+    for row in trace.devices:
+        row["power_scope"] = "wall"
+    assert warning not in page.render(trace)
+
+
+def test_joules_without_a_column_of_their_own_are_shown(trace: Trace) -> None:
+    trace.summary["energy_j"]["loss"] = 50.0
+    trace.devices[1]["energy_j"] += 50.0
+    part = next(part for part in energy.groups(trace) if part.profile == "raspberry_pi_4b")
+    assert part.kinds["other"] == pytest.approx(50.0)
+    assert "battery losses" in page.render(trace)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {"learned": False}, {"finish": False}, {"rounds": 1}, {"rounds": 0},
+        {"devices": 0}, {"devices": 0, "rounds": 0}, {"devices": 1, "counters": False},
+        {"name": "n" * 500, "rename": lambda name: name * 40}, {"name": EVIL},
+        {"rename": lambda name: EVIL + name}, {"devices": 200, "rounds": 20},
+    ],
+)  # fmt: skip
+def test_every_shape_of_run_gives_a_well_formed_inert_page(shape: dict[str, Any]) -> None:
+    trace = build(**shape)
+    html = page.render(trace)
+    reader = Reader(html)
+    tags = [tag for tag, _ in reader.elements]
+    assert "img" not in tags
+    assert tags.count("script") == 3
+    ids = [attributes["id"] for _, attributes in reader.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    assert {f"plot-{name}" for name in data(html)["figures"]} <= set(ids)
+    for tag, attributes in reader.elements:
+        assert not [name for name in attributes if name.startswith("on")], tag
+        for link in ("src", "href"):
+            assert (attributes.get(link) or "#").startswith(("#", "data:,")), tag
+    assert len(html.encode()) < 6e6
+
+
+def test_text_in_figures_is_escaped() -> None:
+    html = page.render(build(rename=lambda name: "<b>" + name))
+    for figure in data(html)["figures"].values():
+        assert "<b>" not in json.dumps(figure)
+
+
+def test_the_policy_admits_exactly_the_scripts_of_the_page(trace: Trace) -> None:
+    reader = Reader(page.render(trace))
+    policy = next(
+        attributes["content"] or ""
+        for tag, attributes in reader.elements
+        if attributes.get("http-equiv") == "Content-Security-Policy"
+    )
+    assert "default-src 'none'" in policy
+    admitted = re.search(r"script-src ([^;]*)", policy)
+    assert admitted
+    digests = [hashlib.sha256(script.encode()).digest() for script in reader.scripts[1:]]
+    assert admitted[1].split() == [f"'sha256-{base64.b64encode(d).decode()}'" for d in digests]
+
+
+def test_the_spec_and_the_hashes_are_on_the_page(trace: Trace) -> None:
+    text = Reader(page.render(trace)).text
+    for digest in ("spec_hash", "trace_hash", "model_hash"):
+        assert trace.summary[digest] in text
+    assert "deadline: 2 min" in text
+
+
+@pytest.mark.slow
+def test_the_largest_page_stays_below_six_megabytes() -> None:
+    html = page.render(build(devices=60, rounds=2000))
+    assert len(html.encode()) < 6e6
+    assert "2,000 rounds" in Reader(html).text
