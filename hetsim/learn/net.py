@@ -30,7 +30,7 @@ class Net:
             self.module: nn.Module = architecture.build()
         for parameter in self.module.parameters():
             if parameter.dim() == 4:
-                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+                parameter.data = parameter.data.to(memory_format=torch.channels_last)
         tensors = self.module.state_dict()
         self.names = list(tensors)
         self.tensors = list(tensors.values())

@@ -65,11 +65,11 @@ def _lead(trace: Trace, scores: list[float]) -> str:
     lead += "" if best <= scores[-1] else f"; its best was {score(best)}"
     for target, reached in trace.summary["time_to"].items():
         if reached is None:
-            lead += f"; {score(float(target))} was not reached"
+            lead += f"; {float(target):g} was not reached"
         else:
             energy = trace.summary["energy_to"][target]
             spent = "" if energy is None else f" and {joules(energy)}"
-            lead += f"; {score(float(target))} took {duration(reached)}{spent}"
+            lead += f"; {float(target):g} took {duration(reached)}{spent}"
     loss = trace.summary["loss"]
     if loss is None or not math.isfinite(loss):
         return f"{lead}. The last loss is not a number."
@@ -82,7 +82,7 @@ def _targets(trace: Trace) -> str:
     if not time_to:
         return ""
     columns = (
-        Column(title="Target accuracy", cells=[score(float(target)) for target in time_to]),
+        Column(title="Target accuracy", cells=[f"{float(target):g}" for target in time_to]),
         Column(
             title="Simulated time to it",
             cells=["not reached" if t is None else duration(t) for t in time_to.values()],

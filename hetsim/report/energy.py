@@ -62,7 +62,7 @@ def groups(trace: Trace) -> list[Group]:
 
 def meanings(trace: Trace) -> dict[str, str]:
     """What each kind holds in this run: {"idle": "base (idle, sleep)", "other": "battery loss"}."""
-    words = {"radio_idle": "radio idle", "loss": "battery losses"}
+    words = {"radio_idle": "radio idle", "loss": "battery losses", "link": "traffic on links"}
     energy: dict[str, Joules] = trace.summary["energy_j"]
     drawn = [kind for kind, value in energy.items() if value and kind != "total"]
     base = [words.get(kind, kind) for kind in drawn if kind in BASE_KINDS]

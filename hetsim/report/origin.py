@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hetsim.core.trace import Trace
@@ -26,29 +26,37 @@ def section(trace: Trace) -> Section:
     """The section "What was run"."""
     import yaml
 
-    hashes = [
-        (name.replace("_", " "), trace.summary.get(name))
-        for name in ("spec_hash", "trace_hash", "model_hash")
-    ]
-    known = [(name, value) for name, value in hashes if value]
+    names = ("method", "seed", "spec_hash", "trace_hash", "model_hash")
+    facts = {name: trace.summary[name] for name in names if trace.summary[name] is not None}
     spec = yaml.safe_dump(trace.spec, sort_keys=False, allow_unicode=True, width=88)
     assumed = "".join(f"<li>{item}</li>" for item in _ASSUMED)
+    folded = ""
+    for name, value in trace.provenance.items():
+        if isinstance(value, dict):
+            folded += f"<details><summary>{text(_plain(name))}</summary>{_list(value)}</details>"
+        else:
+            facts.setdefault(name, value)
     return Section(
         name="run",
         title="What was run",
         lead="The resolved specification, and all that is needed to run it again. Equal hashes "
         "mean an equal specification, an equal course of events and an equal model.",
-        body=f"{_list([*known, *_flat(trace.provenance)])}"
+        body=f"{_list(facts)}{folded}"
         f"<h3>Specification</h3><pre tabindex='0'>{text(spec)}</pre>"
         f'<h3>What the numbers rest on</h3><ul class="plain">{assumed}</ul>',
     )
 
 
-def _list(items: list[tuple[str, Any]]) -> str:
+def _list(items: Mapping[str, Any]) -> str:
     rows = "".join(
-        f'<dt>{text(name)}</dt><dd class="mono">{text(value)}</dd>' for name, value in items
+        f'<dt>{text(_plain(name))}</dt><dd class="mono">{text(value)}</dd>'
+        for name, value in _flat(items)
     )
     return f"<dl>{rows}</dl>"
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:

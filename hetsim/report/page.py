@@ -118,5 +118,5 @@ def _quality(trace: Trace) -> str:
     lines = [f"accuracy after the last evaluated round; best <b>{best}</b>"]
     for target, reached in summary["time_to"].items():
         when = "not reached" if reached is None else f"after {duration(reached)}"
-        lines.append(f"<b>{score(float(target))}</b> {when}")
+        lines.append(f"<b>{float(target):g}</b> {when}")
     return _key("How good", score(summary["accuracy"]), *lines[:4])

@@ -55,6 +55,11 @@ def draw(trace: Trace, path: Path) -> None:
         else:
             _rounds(left, trace)
         _joules(right, trace)
+        figure.legend(
+            *right.get_legend_handles_labels(), loc="outside lower right", ncols=len(COLOURS),
+            frameon=False, fontsize=8.5, labelcolor=MUTED, handlelength=0.9, handleheight=0.9,
+            columnspacing=1.4, handletextpad=0.5,
+        )  # fmt: skip
         name = str(trace.summary["name"])
         title = f"{labels([name], 24)[name]}: {answer(trace)}"
         figure.suptitle(_plain(title), x=0.014, ha="left", fontsize=11)
@@ -77,7 +82,7 @@ def _accuracy(axes: Axes, trace: Trace) -> None:
             xytext=(4, 0), textcoords="offset points", va="center", fontsize=8.5,
         )  # fmt: skip
     axes.set(xlim=(0, None), ylim=(0, 1), xlabel=f"simulated time, {scale.unit}")
-    axes.set_title("Accuracy", pad=22)
+    axes.set_title("Accuracy")
 
 
 def _rounds(axes: Axes, trace: Trace) -> None:
@@ -90,7 +95,7 @@ def _rounds(axes: Axes, trace: Trace) -> None:
         align="edge", color=LINE,
     )  # fmt: skip
     axes.set(xlim=(0, None), ylim=(0, None), xlabel=f"simulated time, {clock.unit}")
-    axes.set_title(f"Energy of each round, {meter.unit}", pad=22)
+    axes.set_title(f"Energy of each round, {meter.unit}")
 
 
 def _joules(axes: Axes, trace: Trace) -> None:
@@ -111,13 +116,7 @@ def _joules(axes: Axes, trace: Trace) -> None:
     axes.spines["left"].set_visible(False)
     rest = f", {len(parts) - len(shown)} smaller ones left out" if len(parts) > len(shown) else ""
     axes.set_xlabel(f"{meter.unit}, all nodes of a profile{rest}")
-    axes.set_title("Where the joules went", pad=22)
-    if any(start):
-        axes.legend(
-            frameon=False, fontsize=8.5, labelcolor=MUTED, ncols=5, loc="lower left",
-            bbox_to_anchor=(0, 1), borderaxespad=0.1, handlelength=0.9, handleheight=0.9,
-            columnspacing=1.2, handletextpad=0.5, borderpad=0,
-        )  # fmt: skip
+    axes.set_title("Where the joules went")
 
 
 def _name(part: Group) -> str:

@@ -89,7 +89,9 @@ def rounds(trace: Trace) -> Section:
         column("Energy", "J", lambda row: row["energy_j"]),
         column("Sent up", "MB", lambda row: row["bytes_up"] * 1e-6),
         column("Sent down", "MB", lambda row: row["bytes_down"] * 1e-6),
-        Column(title="Model version", cells=[row["model_version"] for row in rows], kind="name"),
+        Column(
+            title="Model version", cells=[row["model_version"][:8] for row in rows], kind="name"
+        ),
     ]
     shown = (
         every(len(rows), "round").capitalize()
@@ -100,6 +102,13 @@ def rounds(trace: Trace) -> Section:
     return Section(
         name="rounds",
         title="Rounds",
-        lead=f"{shown}. A dash in a column means that nothing was evaluated then.",
+        lead=f"{shown}.{_gaps(rows)}",
         body=table(columns, sortable=True, label="Rounds"),
     )
+
+
+def _gaps(rows: Sequence[Row]) -> str:
+    """What a dash means, if there is one."""
+    if all(row["accuracy"] is not None for row in rows):
+        return ""
+    return " A dash means that the model was not evaluated after that round."

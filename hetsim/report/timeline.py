@@ -156,7 +156,7 @@ def _kinds(shown: Excerpt) -> list[str]:
 
 
 def _figure(trace: Trace, shown: Excerpt, scale: Scale) -> Figure:
-    short = {name: text(label) for name, label in labels(shown.actors, 20).items()}
+    short = {name: text(label) for name, label in labels(shown.actors, 24).items()}
     kinds = _kinds(shown)
     paint = colours(kinds)
     row = 24 if len(shown.actors) <= 30 else 14 if len(shown.actors) <= 80 else 7

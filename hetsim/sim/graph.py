@@ -79,6 +79,8 @@ class Network:
             node: who pays for the line.
             price: joules it pays a byte.
         """
+        self._routes.clear()
+        self._paths.clear()
         self._graph.add_edge(a, b, latency=latency)
         forth = Resource(f"{a}-{b}", bandwidth)
         back = forth if shared else Resource(f"{b}-{a}", bandwidth)

@@ -12,6 +12,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from hetsim.core.errors import SpecError
 from hetsim.spec import options, units
+from hetsim.spec.annotation import whole
 from hetsim.spec.load import Place, as_mapping, in_words
 
 
@@ -151,7 +152,7 @@ class Whole:
 
     def read(self, value: object) -> int:
         """The number, inside its limits."""
-        number = options.whole(value)
+        number = whole(value)
         if isinstance(number, bool) or not isinstance(number, int):
             what = f"expected a whole number, got {in_words(value)}."
             raise Fault(what, f"Write a number from {self.least} to {self.most}.")

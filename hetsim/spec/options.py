@@ -1,23 +1,15 @@
 """Options of a plug-in: what it accepts, and its arguments from what a user wrote.
 
 The options are the fields of the plug-in's frozen dataclass, or the keyword-only parameters of its
-factory function. How an option is read follows from the *text* of its annotation, because the
-aliases of `hetsim.core.quantities` are all `float` once they are evaluated; a plug-in's module
-therefore begins with `from __future__ import annotations`.
-
-    Seconds Joules Watts Bytes Rate Hertz Celsius   text with a unit
-    Fraction                                        a number between 0 and 1, or a percentage
-    int float bool str                              bare; Flops and Cycles are floats
-    Literal[...]                                    one of its values
-    tuple[X, ...] and tuple[X, Y]                   a list
-    X | None                                        also `none`
-
-Where the default of a number is infinite, `none` stands for it ("no limit").
+factory function. How one is read follows from the text of its annotation
+(`hetsim.spec.annotation`); a plug-in's module therefore begins with
+`from __future__ import annotations`. Where the default of a number is infinite, `none` stands for
+it ("no limit"). What a type cannot say ("at least one") the plug-in checks itself, in
+`__post_init__`: a ValueError there becomes a message with file and line.
 """
 
 from __future__ import annotations
 
-import ast
 import inspect
 import re
 import sys
@@ -25,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import lru_cache
 from math import inf
-from typing import Any, Literal, cast, get_args, get_origin
+from typing import Any, cast
 
 from hetsim.core.errors import HetsimError, SpecError, UnknownName, did_you_mean
 from hetsim.core.registry import (
@@ -40,8 +32,7 @@ from hetsim.core.registry import (
     Registry,
 )
 from hetsim.sim.churn import PATTERNS
-from hetsim.spec import units
-from hetsim.spec.load import as_list, in_words
+from hetsim.spec.annotation import Type, type_of
 
 
 @dataclass(frozen=True)
@@ -106,18 +97,9 @@ class Option:
 
 
 @dataclass(frozen=True, slots=True)
-class _Type:
-    """How values of a type are described, read from a file, and written back."""
-
-    words: str
-    read: Callable[[object], object]
-    write: Callable[[Any], object]
-
-
-@dataclass(frozen=True, slots=True)
 class _Field:
     name: str
-    type: _Type
+    type: Type
     default: object
 
     def read(self, value: object) -> object:
@@ -236,11 +218,6 @@ def resolved(
     }
 
 
-def whole(value: object) -> object:
-    """A whole number from `1e6` too; anything else unchanged."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
 def _join(key: str, name: str) -> str:
     return f"{key}.{name}" if key else name
 
@@ -269,7 +246,7 @@ def _fields(plugin: Callable[..., Any]) -> tuple[_Field, ...]:
     )
 
 
-def _annotated(plugin: Callable[..., Any], name: str, annotation: object) -> _Type:
+def _annotated(plugin: Callable[..., Any], name: str, annotation: object) -> Type:
     where = f"{plugin.__module__}.{plugin.__qualname__}: option {name}"
     if not isinstance(annotation, str):
         raise HetsimError(
@@ -281,11 +258,11 @@ def _annotated(plugin: Callable[..., Any], name: str, annotation: object) -> _Ty
     for owner in reversed(classes):
         names.update(vars(sys.modules[owner.__module__]))
     try:
-        return _type(ast.parse(annotation, mode="eval").body, names)
-    except (SyntaxError, LookupError):
+        return type_of(annotation, names)
+    except LookupError:
         raise HetsimError(
             f"{where}: no rule to read {annotation} from a file\n"
-            "    Use the types listed in hetsim/spec/options.py."
+            "    Use the types listed in hetsim/spec/annotation.py."
         ) from None
 
 
@@ -303,163 +280,3 @@ def attribute_docs(plugin: Callable[..., Any]) -> dict[str, str]:
             for name in names.split(","):
                 docs[name.strip()] = " ".join(words.split())
     return docs
-
-
-# --- types ----------------------------------------------------------------------------------------
-
-_QUANTITIES: dict[str, units.Dimension] = {
-    "Seconds": "time",
-    "Joules": "energy",
-    "Watts": "power",
-    "Bytes": "size",
-    "Rate": "rate",
-    "Hertz": "frequency",
-    "Celsius": "temperature",
-}
-
-
-def _type(node: ast.expr, names: Mapping[str, Any]) -> _Type:
-    """The type an annotation stands for; LookupError if there is no rule for it."""
-    match node:
-        case ast.Attribute(attr=name) | ast.Name(id=name) if name in _QUANTITIES:
-            return _quantity(_QUANTITIES[name])
-        case ast.Attribute(attr=name) | ast.Name(id=name) if name in _PLAIN:
-            return _PLAIN[name]
-        case ast.Constant(value=None):
-            return _NONE
-        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-            return _either(_type(left, names), _type(right, names))
-        case ast.Subscript(value=ast.Name(id="tuple"), slice=ast.Tuple(elts=[item, last])) if (
-            isinstance(last, ast.Constant) and last.value is ...
-        ):
-            return _many(_type(item, names))
-        case ast.Subscript(value=ast.Name(id="tuple"), slice=ast.Tuple(elts=items)):
-            return _several([_type(item, names) for item in items])
-        case ast.Subscript(value=ast.Name(id="Literal"), slice=inside):
-            parts = inside.elts if isinstance(inside, ast.Tuple) else [inside]
-            return _one_of(tuple(ast.literal_eval(part) for part in parts))
-        case ast.Name(id=name) if get_origin(names[name]) is Literal:
-            return _one_of(get_args(names[name]))
-        case _:
-            raise LookupError
-
-
-def _quantity(dimension: units.Dimension) -> _Type:
-    return _Type(
-        f'{dimension}, such as "{units.example(dimension)}"',
-        lambda value: units.parse(value, dimension),
-        lambda value: units.format(value, dimension),
-    )
-
-
-def _checked(words: str, example: str, test: Callable[[object], bool]) -> _Type:
-    def read(value: object) -> object:
-        value = whole(value) if words == "a whole number" else value
-        if not test(value):
-            raise _wrong(words, value, f"Write {words} such as {example}.")
-        return value
-
-    return _Type(words, read, lambda value: value)
-
-
-def _number() -> _Type:
-    def read(value: object) -> object:
-        number = not isinstance(value, bool) and isinstance(value, int | float)
-        if not number or not abs(value) <= sys.float_info.max:
-            raise _wrong("a number", value, "Write a number without a unit such as 0.05.")
-        return float(value)
-
-    return _Type("a number", read, lambda value: float(value))
-
-
-def _either(left: _Type, right: _Type) -> _Type:
-    def read(value: object) -> object:
-        if right is _NONE and value not in ("none", None):
-            return left.read(value)
-        try:
-            return right.read(value)
-        except SpecError:
-            return left.read(value)
-
-    def write(value: Any) -> object:
-        if value is None:
-            return "none"
-        try:
-            written = left.write(value)
-            return written if left.read(written) == value else right.write(value)
-        except (SpecError, TypeError, ValueError):
-            return right.write(value)
-
-    return _Type(f"{left.words} or {right.words}", read, write)
-
-
-def _many(item: _Type) -> _Type:
-    def read(value: object) -> object:
-        return tuple(item.read(one) for one in _list(value, "a list"))
-
-    return _Type(f"a list of: {item.words}", read, lambda value: [item.write(one) for one in value])
-
-
-def _several(items: list[_Type]) -> _Type:
-    words = f"a list of {len(items)}: {'; '.join(item.words for item in items)}"
-
-    def read(value: object) -> object:
-        given = _list(value, f"a list of {len(items)}")
-        if len(given) != len(items):
-            raise SpecError(
-                f"expected {len(items)} items, got {len(given)}.", remedy=f"Write {words}."
-            )
-        return tuple(item.read(one) for item, one in zip(items, given, strict=True))
-
-    def write(value: Any) -> object:
-        return [item.write(one) for item, one in zip(items, value, strict=True)]
-
-    return _Type(words, read, write)
-
-
-def _one_of(choices: tuple[object, ...]) -> _Type:
-    known = [str(choice) for choice in choices]
-    words = f"one of {', '.join(known)}"
-
-    def read(value: object) -> object:
-        for choice in choices:
-            if type(choice) is type(value) and choice == value:
-                return choice
-        hint = did_you_mean(str(value), known)
-        raise SpecError(f"{in_words(value)} is not allowed.{hint}", remedy=f"Write {words}.")
-
-    return _Type(words, read, lambda value: value)
-
-
-def _list(value: object, words: str) -> list[object]:
-    items = as_list(value)
-    if items is None:
-        raise _wrong(words, value, "Write a list such as [1, 2].")
-    return items
-
-
-def _none(value: object) -> None:
-    if value not in ("none", None):
-        raise _wrong("none", value, "Write none.")
-
-
-def _wrong(words: str, value: object, remedy: str) -> SpecError:
-    return SpecError(f"expected {words}, got {in_words(value)}.", remedy=remedy)
-
-
-_NONE = _Type("none", _none, lambda value: "none")
-_PLAIN: dict[str, _Type] = {
-    "int": _checked(
-        "a whole number", "10", lambda v: isinstance(v, int) and not isinstance(v, bool)
-    ),
-    "bool": _checked("true or false", "true", lambda v: isinstance(v, bool)),
-    "str": _checked("text", '"abc"', lambda v: isinstance(v, str)),
-    "float": _number(),
-    "Flops": _number(),
-    "Cycles": _number(),
-    "Fraction": _Type(
-        "a number between 0 and 1, or a percentage",
-        lambda value: units.parse(value, "fraction"),
-        lambda value: float(value),
-    ),
-}

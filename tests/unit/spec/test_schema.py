@@ -42,7 +42,7 @@ def test_sections_arrive_in_si_with_their_defaults(topology: Path) -> None:
 def test_a_spec_is_frozen(topology: Path) -> None:
     spec = load_topology(topology)
     with pytest.raises(Exception, match="frozen"):
-        spec.seed = 4  # pyright: ignore[reportAttributeAccessIssue]
+        spec.seed = 4
 
 
 def test_a_spec_knows_where_it_came_from(topology: Path) -> None:

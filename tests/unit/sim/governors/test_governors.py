@@ -1,0 +1,157 @@
+"""Governors alone, then in charge of a node."""
+
+from __future__ import annotations
+
+from math import inf
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hetsim.core.cost import Cost
+from hetsim.core.registry import GOVERNORS
+from hetsim.sim.dvfs import Domain, effort
+from hetsim.sim.governors.base import Choice, Governor, View
+from hetsim.sim.governors.fixed import Fixed
+from hetsim.sim.governors.performance import Performance
+from hetsim.sim.governors.powersave import Powersave
+from hetsim.sim.governors.schedutil import Schedutil
+from hetsim.sim.requests import Compute, Sleep
+from hetsim.sim.world import World, domain, profile
+
+STEPS = [(0.5 * step, float(step)) for step in range(1, 41)]
+CPU = domain(*STEPS)
+GPU = domain(*STEPS, name="gpu", kind="gpu")
+MEMORY = domain(*STEPS, name="memory", kind="memory", flops_per_cycle=0.0, bytes_per_cycle=1.0)
+
+
+def choose(governor: Governor, *domains: Domain, points: tuple[int, ...] = ()) -> tuple[int, ...]:
+    points = points or (3,) * len(domains)
+    return governor.choose(View(domains=domains, points=points, busy=(1.0,) * len(points))).points
+
+
+def test_performance_and_powersave_stay_at_the_ends():
+    assert choose(Performance(), CPU, GPU) == (39, 39)
+    assert choose(Powersave(), CPU, GPU) == (0, 0)
+
+
+def test_fixed_takes_the_highest_point_below():
+    governor = Fixed(cpu=2.7, gpu=1.0, memory=0.1)
+    assert choose(governor, CPU, GPU, MEMORY) == (4, 1, 0)
+    assert choose(Fixed(cpu=1.0), CPU, GPU) == (1, 39)
+
+
+def test_fixed_forgives_rounding():
+    assert choose(Fixed(cpu=2.5 * (1 - 1e-12)), CPU) == (4,)
+
+
+def settle(
+    domains: tuple[Domain, ...], cost: Cost, overhead: float, points: tuple[int, ...]
+) -> list[tuple[int, ...]]:
+    """The points schedutil goes through until it asks for no review."""
+    path = [points]
+    for _ in range(500):
+        work = effort(domains, path[-1], cost, overhead)
+        busy = tuple(seconds / work.duration for seconds in work.busy)
+        choice = Schedutil().choose(View(domains=domains, points=path[-1], busy=busy))
+        if choice.review == inf:
+            assert choice.points == path[-1]
+            return path
+        path.append(choice.points)
+    raise AssertionError(f"no end after {path[-4:]}")
+
+
+def test_a_saturated_domain_climbs_by_a_quarter_a_window():
+    path = settle((CPU,), Cost(flops=1.0), 0.0, (7,))
+    frequencies = [CPU.points[point].frequency for [point] in path]
+    assert frequencies[:4] == [4.0, 5.0, 6.5, 8.5]
+    assert frequencies[-1] == 20.0
+
+
+def test_a_domain_that_waits_settles_where_it_is_four_fifths_busy():
+    """8 flop a step and 1 s of overhead: 80 % busy at 2 flop/s."""
+    fine = domain(*[(0.02 * step, 1.0) for step in range(1, 1001)])
+    for start in (0, 999):
+        *_, last = settle((fine,), Cost(flops=8.0, steps=1.0), 1.0, (start,))
+        work = effort((fine,), last, Cost(flops=8.0, steps=1.0), 1.0)
+        assert work.busy[0] / work.duration == pytest.approx(0.8, abs=0.01)
+
+
+def test_an_idle_device_falls_to_the_lowest_point():
+    view = View(domains=(CPU,), points=(30,), busy=(0.0,))
+    assert Schedutil().choose(view) == Choice((0,), Schedutil().window)
+
+
+numbers = st.floats(0.01, 100.0)
+
+
+@st.composite
+def devices(draw: st.DrawFn) -> tuple[Domain, ...]:
+    kinds = draw(st.lists(st.sampled_from(["cpu", "gpu", "memory"]), min_size=1, max_size=3))
+    return tuple(
+        domain(
+            *[(f, f) for f in sorted(draw(st.sets(numbers, min_size=1, max_size=12)))],
+            name=f"{kind}{i}", kind=kind,
+            flops_per_cycle=0.0 if kind == "memory" and i else draw(numbers),
+            bytes_per_cycle=draw(st.one_of(st.just(0.0), numbers)),
+            cycles_per_step=draw(st.one_of(st.just(0.0), numbers)),
+        )
+        for i, kind in enumerate(kinds)
+    )  # fmt: skip
+
+
+@settings(max_examples=150)
+@given(devices(), numbers, st.one_of(st.just(0.0), numbers), st.floats(0.0, 10.0), st.data())
+def test_schedutil_converges(
+    domains: tuple[Domain, ...], flops: float, traffic: float, overhead: float, data: st.DataObject
+):
+    start = tuple(data.draw(st.integers(0, len(domain.points) - 1)) for domain in domains)
+    cost = Cost(flops=flops, traffic=traffic, steps=1.0)
+    path = settle(domains, cost, overhead, start)
+    assert len(path) == len(set(path)), "it came back to points it had left"
+
+
+def world_with(governor: Governor) -> World:
+    world = World()
+    world.server()
+    world.device("a", profile(domain((1.0, 1.0), (2.0, 4.0), (4.0, 16.0))), governor=governor)
+    return world
+
+
+@pytest.mark.parametrize(
+    ("governor", "seconds", "joules"),
+    [
+        (Performance(), 2.0, 32.0), (Powersave(), 8.0, 8.0),
+        (Fixed(cpu=2.0), 4.0, 16.0), (Fixed(cpu=0.1), 8.0, 8.0),
+    ],
+)  # fmt: skip
+def test_clocks_decide_time_and_joules(governor: Governor, seconds: float, joules: float):
+    world = world_with(governor)
+
+    async def script() -> None:
+        await Compute(node="a", cost=Cost(flops=8.0))
+
+    assert world.run(script()) == seconds
+    assert world.joules("a") == {"idle": seconds, "compute": joules}
+
+
+def test_schedutil_climbs_while_a_job_runs():
+    """From 1 to 2 at its start, to 4 after one window, and back when idle."""
+    world = world_with(Schedutil(window=0.5))
+
+    async def script() -> None:
+        await Sleep(duration=1.0)
+        await Compute(node="a", cost=Cost(flops=5.0))
+        await Sleep(duration=1.0)
+
+    assert world.run(script()) == 3.5
+    steps = [(c.t, c.value) for c in world.trace.counters if c[1:3] == ("a", "frequency_hz.cpu")]
+    assert steps == [(0.0, 1.0), (1.0, 2.0), (1.5, 4.0), (2.5, 1.0)]
+    assert world.joules("a") == {"idle": 3.5, "compute": 0.5 * 4.0 + 1.0 * 16.0}
+
+
+def test_every_governor_answers_with_points_of_the_domains():
+    for name in GOVERNORS.names():
+        points = choose(GOVERNORS.load(name)(), CPU, GPU, MEMORY)
+        assert len(points) == 3
+        assert all(0 <= point < 40 for point in points)
