@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +13,7 @@ from typer.core import TyperGroup
 from hetsim.core.errors import HetsimError, Interrupted, SpecError
 
 if TYPE_CHECKING:
+    from hetsim.spec.schema import Spec
     from hetsim.study.explain import Sheet
 
 
@@ -84,11 +86,14 @@ def run(
 
     if topology is None and resume is None:
         raise SpecError("no topology", where="run", remedy="Example: hetsim run iot_mix")
-    if resume is not None and (set_ or seed is not None or cost_only):
+    if resume is not None and (set_ or seed is not None or cost_only or out or force):
         raise SpecError(
-            "--set, --seed and --cost-only cannot change a run that has begun", where="--resume"
+            "--set, --seed, --cost-only, --out and --force cannot change a run that has begun",
+            where="--resume",
+            remedy=f"Go on with it as it is: hetsim run --resume {resume}",
         )
     overrides = [*(set_ or []), *(["cost_only=true"] if cost_only else [])]
+    spec = _load(topology, overrides, seed) if resume is None and topology else None
     with screen.progress(live=not (quiet or as_json)) as progress:
         settings = study.Settings(
             data=data, executor=executor, store=store, no_store=no_store,
@@ -97,10 +102,8 @@ def run(
         if resume is not None:
             result = study.resume(resume, topology=topology, settings=settings)
         else:
-            assert topology is not None
-            result = study.run(
-                topology, out=out, seed=seed, overrides=overrides, force=force, settings=settings
-            )
+            assert spec is not None
+            result = study.run(spec, out=out, force=force, settings=settings)
     if as_json:
         _print_json(result.summary | {"folder": str(result.folder)})
     elif quiet:
@@ -121,7 +124,7 @@ def check(
     from hetsim import screen
     from hetsim.study.explain import explain_topology
 
-    sheet = explain_topology(topology, overrides=set_ or (), seed=seed, data=data)
+    sheet = explain_topology(_load(topology, set_ or (), seed), data)
     _show(sheet, as_json)
     if not as_json:
         screen.good(f"{topology} is valid.")
@@ -142,11 +145,22 @@ def explain(
 
 
 @app.command(epilog="Example: hetsim schema > topology.schema.json")
-def schema() -> None:
+def schema(as_json: _Json = False) -> None:
     """Print the JSON Schema of the topology file, for editors."""
+    del as_json  # it is JSON in any case
     from hetsim.spec.schema import json_schema
 
     _print_json(json_schema())
+
+
+def _load(topology: str, overrides: Sequence[str], seed: int | None) -> Spec:
+    """The topology, with a line on stderr for each option that `--set` dropped."""
+    from hetsim.spec.schema import load_topology
+
+    spec = load_topology(topology, overrides=overrides, seed=seed)
+    for note in spec.notes:
+        typer.echo(f"hetsim: {note}", err=True)
+    return spec
 
 
 def _show(sheet: Sheet, as_json: bool) -> None:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from hetsim.core.errors import si
 from hetsim.core.trace import Progress
-from hetsim.report.answers import answers, duration
+from hetsim.report.answers import answers
+from hetsim.report.numbers import duration, joules
 
 if TYPE_CHECKING:
     from hetsim.study.explain import Sheet
@@ -46,7 +46,7 @@ def progress(*, live: bool) -> Iterator[Callable[[Progress], None]]:
             good = "" if now.accuracy is None else f"  accuracy {now.accuracy:.3f}"
             bar.update(
                 line, total=now.rounds, completed=now.round,
-                description=f"{duration(now.t)}  {si(now.energy)}J{good}  {now.away} away",
+                description=f"{duration(now.t)}  {joules(now.energy)}{good}  {now.away} away",
             )  # fmt: skip
 
         yield show

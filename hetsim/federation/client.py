@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hetsim.core.cost import Cost
-from hetsim.core.errors import CAUSES
+from hetsim.core.errors import CAUSES, HetsimError
 from hetsim.core.quantities import Joules, Seconds
 from hetsim.core.ref import Ref
 from hetsim.core.rng import entropy
@@ -80,16 +80,23 @@ class Client:
 
     async def train(self, model: Ref[Any], **settings: Any) -> Ref[Any]:
         """Train `model` on the shard; `settings` as `ops.train`. Returns the lazy update."""
-        assert self.shard is not None
         seed = entropy(self.run.seed, "learn/batches", self.id, self.run.round)
-        update = ops.train(model, self.shard, seed=seed, **settings)
+        update = ops.train(model, self._shard(), seed=seed, **settings)
         await self.compute(update, kind="train", needs=(model,))
         return update
 
     def training_cost(self, model: Ref[Any], **settings: Any) -> Cost:
         """Work of `train` with these settings."""
-        assert self.shard is not None
-        return ops.train(model, self.shard, seed=0, **settings).cost
+        return ops.train(model, self._shard(), seed=0, **settings).cost
+
+    def _shard(self) -> Ref[Any]:
+        if self.shard is None:
+            raise HetsimError(
+                f"{self.id} holds no data to train on\n"
+                "    Let the method call `run.require(...)` before its first round, which excludes "
+                "such clients."
+            )
+        return self.shard
 
     async def compute(
         self,

@@ -6,6 +6,7 @@ Every joule in the rows was charged by a node as it happened; nothing is estimat
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from typing import Any
 
 from hetsim.core.errors import CAUSES
@@ -109,7 +110,7 @@ def _summary(
         "bytes_down": sum(row["bytes_down"] for row in trace.rounds),
         "accuracy": scored[-1]["accuracy"] if scored else None,
         "best_accuracy": max((row["accuracy"] for row in scored), default=None),
-        "loss": scored[-1]["loss"] if scored else None,
+        "loss": scored[-1]["loss"] if scored and isfinite(scored[-1]["loss"]) else None,
         "time_to": {str(target): row and row[0] for target, row in reached.items()},
         "energy_to": {str(target): row and row[1] for target, row in reached.items()},
         "dropouts": {

@@ -207,8 +207,7 @@ class Run:
     ) -> list[Reply[T]]:
         """Play `script(client, *args)` for all `clients`; replies of those that delivered."""
         children = tuple(
-            Child(script=self._follow(client, script(client, *args)), node=client.id)
-            for client in clients
+            Child(script=self._follow(client, script, args), node=client.id) for client in clients
         )
         outcomes: list[Outcome] = await Gather(children=children, deadline=deadline, first=first)
         replies: list[Reply[T]] = []
@@ -230,27 +229,34 @@ class Run:
         """
         self.model = model
         self.lab.want(model)
-        last = self.round + 1 >= self.stop.rounds
         if self.stop.accuracy < inf:
             score = ops.evaluate(model, self._test)
             await self.server.compute(score, kind="evaluate", needs=(model,))
             [value] = await Observe((score,), self.server.id)
             self._reached = value["accuracy"] >= self.stop.accuracy
             self.scores[self.round] = score
-        elif last or self.round % self._every == self._every - 1:
+        elif self.round % self._every == self._every - 1:
             self.scores[self.round] = ops.evaluate(model, self._test)
             self.lab.want(self.scores[self.round])
         self._close(model)
 
+    def evaluate_last(self) -> None:
+        """Measure the last round's model too, however the run came to its end."""
+        if self.rows and self.round - 1 not in self.scores:
+            assert self.model is not None
+            self.scores[self.round - 1] = ops.evaluate(self.model, self._test)
+
     # --- bookkeeping ----------------------------------------------------------------------------
 
-    async def _follow(self, client: Client, script: Script[T]) -> T:
+    async def _follow(
+        self, client: Client, script: Callable[..., Script[T]], args: tuple[Any, ...]
+    ) -> T:
         """Play a client's script and charge it what its node draws meanwhile."""
         node = client.node
         node.settle(self.now)
         before = node.total
         try:
-            return await script
+            return await script(client, *args)
         finally:
             node.settle(self.now)
             client.participated += node.total - before

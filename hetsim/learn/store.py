@@ -30,7 +30,7 @@ LIMIT: Bytes = 2e9
 """Bytes a folder may take by default."""
 MEMORY_LIMIT: Bytes = 64e6
 """Bytes a store in memory may take by default."""
-_SUFFIX = ".safetensors"
+_SUFFIX, _PART = ".safetensors", ".part"
 _HEADER = "hetsim"
 _log = logging.getLogger(__name__)
 
@@ -108,7 +108,7 @@ class Store:
             return
         blob = encode(value)
         path.parent.mkdir(exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
+        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=_PART)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(blob)
@@ -124,9 +124,12 @@ class Store:
         return self._home / key[:2] / f"{key}{_SUFFIX}"
 
     def _blobs(self) -> list[tuple[float, int, Path]]:
-        """Time of last use, size and path of every blob of every tag, oldest first."""
+        """Time of last use, size and path of every blob of every tag, oldest first.
+
+        What a killed writer has left is a blob that nobody uses.
+        """
         found: list[tuple[float, int, Path]] = []
-        for path in self.folder.glob(f"*/*/*{_SUFFIX}"):
+        for path in (*self.folder.glob(f"*/*/*{_SUFFIX}"), *self.folder.glob(f"*/*/*{_PART}")):
             with contextlib.suppress(FileNotFoundError):
                 status = path.stat()
                 found.append((status.st_mtime, status.st_size, path))

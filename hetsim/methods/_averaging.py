@@ -10,6 +10,7 @@ from hetsim.core.ref import Ref
 from hetsim.federation.client import Client
 from hetsim.federation.run import Run
 from hetsim.learn import ops
+from hetsim.methods import _sgd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,9 @@ class Averaging:
     momentum: float = 0.0
     weight_decay: float = 0.0
     weighting: Literal["samples", "uniform"] = "samples"
+
+    def __post_init__(self) -> None:
+        _sgd.check(**self.training)
 
     @property
     @abstractmethod

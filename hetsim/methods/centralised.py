@@ -7,10 +7,12 @@ part, and moving the data is not charged.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from hetsim.core.rng import entropy
 from hetsim.federation.run import Run
 from hetsim.learn import ops
+from hetsim.methods import _sgd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,15 +33,23 @@ class Centralised:
     momentum: float = 0.0
     weight_decay: float = 0.0
 
+    def __post_init__(self) -> None:
+        _sgd.check(**self.training)
+
+    @property
+    def training(self) -> dict[str, Any]:
+        """Settings of the training, as `ops.train` takes them."""
+        return {
+            "epochs": self.epochs, "batch": self.batch, "lr": self.lr,
+            "momentum": self.momentum, "weight_decay": self.weight_decay,
+        }  # fmt: skip
+
     async def server(self, run: Run) -> None:
         """Train, report, and so on."""
         model = run.initial_model()
         while run.going:
-            update = ops.train(
-                model, run.union, epochs=self.epochs, batch=self.batch, lr=self.lr,
-                momentum=self.momentum, weight_decay=self.weight_decay,
-                seed=entropy(run.seed, "learn/batches", "server", run.round),
-            )  # fmt: skip
+            seed = entropy(run.seed, "learn/batches", "server", run.round)
+            update = ops.train(model, run.union, seed=seed, **self.training)
             await run.server.compute(update, kind="train", needs=(model,))
             model = update
             await run.report(model)

@@ -147,9 +147,9 @@ def fixed(values: Iterable[float | None], digits: int = 4) -> list[str]:
 def _cell(value: float | None, decimals: int) -> str:
     if value is None:
         return NONE
-    if math.isfinite(value) and 0.0 < abs(value) < 0.5 * 10.0**-decimals:
-        return significant(value, 2)
-    return f"{value:,.{decimals}f}" if math.isfinite(value) and value else significant(value)
+    text = f"{value:,.{decimals}f}"
+    vanished = not any(digit in text for digit in "123456789")
+    return significant(value, 2) if vanished or not math.isfinite(value) else text
 
 
 def time_scale(longest: Seconds) -> Scale:

@@ -1,93 +1,28 @@
 """Who did what when: a bar for each segment of work, a row for each node.
 
-A screen shows a few thousand bars. Where a run has more, those that touch on the screen are drawn
-as one, and if that is not enough the run is cut after a whole number of rounds; the page says so.
+Long runs are shown as an excerpt, and the page says which.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import defaultdict
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 from hetsim.core.quantities import Seconds
-from hetsim.core.trace import ROLES, Span, Trace
+from hetsim.core.trace import Trace
 from hetsim.report.base import Figure, Section, text
+from hetsim.report.excerpt import Bar, Excerpt, excerpt
 from hetsim.report.numbers import NONE, Scale, count, duration, every, labels, rounded, time_scale
 
-_BARS = 4000
-"""Bars that a browser draws and moves at ease."""
-_SEGMENTS = 20 * _BARS
-"""Segments looked at: bars that stand for more on average would show nothing."""
-_ACTORS = 200
-"""Rows drawn at most."""
-_PIXELS = 1600
-"""Bars closer than the shown time over this touch on a screen."""
 _BANDS = 200
+"""More rounds than this are not marked."""
 _COLOURS = {
     "train": "train", "compute": "train", "forward": "train",
     "download": "download", "transfer": "download", "upload": "upload", "mean": "mean",
     "aggregate": "mean",
 }  # fmt: skip
 _SPARE = ("extra0", "extra1", "extra2", "extra3")
-
-
-@dataclass(slots=True)
-class Bar:
-    """One segment, or several of one kind on one node that touch on the screen.
-
-    Attributes:
-        round, last: rounds of its first and last segment; -1 outside of any.
-        segments: how many it stands for.
-        cut: whether the last of them was cut short.
-    """
-
-    actor: str
-    kind: str
-    t0: Seconds
-    t1: Seconds
-    round: int
-    last: int
-    segments: int
-    cut: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Excerpt:
-    """What the timeline shows of a run."""
-
-    bars: list[Bar]
-    actors: list[str]
-    rounds: int
-    end: Seconds
-    gap: Seconds
-    segments: int
-
-
-def excerpt(trace: Trace) -> Excerpt:
-    """As many whole rounds from the start as fit into the bars a browser can draw."""
-    actors = _actors(trace)
-    kept = set(actors)
-    spans = sorted((s for s in trace.spans if s.actor in kept), key=lambda s: (s.t0, s.serial))
-    everything = max((span.t1 for span in spans), default=0.0)
-    ends = [row["t1_s"] for row in trace.rounds]
-    rounds, pixels = len(ends), _PIXELS
-    starts = [span.t0 for span in spans]
-    while True:
-        end = everything if rounds == len(ends) else max(ends[:rounds])
-        inside = spans[: bisect_left(starts, end)]
-        excess = len(inside) / _SEGMENTS
-        for gap in (0.0, end / pixels) if excess <= 1.0 or rounds <= 1 else ():
-            bars = _merged(inside, gap, end)
-            if len(bars) <= _BARS or pixels == 1:
-                return Excerpt(bars, actors, rounds, end, gap, len(inside))
-            excess = len(bars) / _BARS
-        if rounds > 1:
-            rounds = max(1, min(rounds - 1, int(rounds / excess)))
-        else:
-            pixels //= 2
 
 
 def section(trace: Trace) -> Section:
@@ -106,39 +41,6 @@ def section(trace: Trace) -> Section:
         body=f"{figure.html()}{_statement(trace, shown)}",
         figures=(figure,),
     )
-
-
-def _actors(trace: Trace) -> list[str]:
-    """Nodes that did something: server first, then gateways, devices and links as in the file."""
-    worked: dict[str, Seconds] = defaultdict(float)
-    for span in trace.spans:
-        worked[span.actor] += span.t1 - span.t0
-    order = ("server", "gateway", "device", "link")
-    assert set(order) == set(ROLES)
-    ranked = sorted(trace.devices, key=lambda row: order.index(row["role"]))
-    listed = [row["device"] for row in ranked if row["device"] in worked]
-    listed += sorted(worked.keys() - set(listed))
-    if len(listed) <= _ACTORS:
-        return listed
-    busiest = set(sorted(listed, key=lambda actor: -worked[actor])[:_ACTORS])
-    return [actor for actor in listed if actor in busiest]
-
-
-def _merged(spans: list[Span], gap: Seconds, end: Seconds) -> list[Bar]:
-    """Bars of `spans`, which are sorted by start; those nearer than `gap` become one."""
-    bars: list[Bar] = []
-    last: dict[tuple[str, str], Bar] = {}
-    for span in spans:
-        key = span.actor, span.kind
-        t1, cut = min(span.t1, end), span.outcome != "done"
-        old = last.get(key)
-        if old and span.t0 - old.t1 < gap:
-            old.t1, old.last, old.cut = max(old.t1, t1), span.round, cut
-            old.segments += 1
-        else:
-            last[key] = bar = Bar(*key, span.t0, t1, span.round, span.round, 1, cut)
-            bars.append(bar)
-    return bars
 
 
 def colours(kinds: list[str]) -> dict[str, str]:
@@ -199,7 +101,7 @@ def _figure(trace: Trace, shown: Excerpt, scale: Scale) -> Figure:
         meanings["stop"] = "cut short (dropped out)"
     return Figure(
         name="timeline",
-        title="Segments of work <span>by node; bands are rounds, numbered above</span>",
+        title=f"Segments of work <span>by node{_marks(shapes)}</span>",
         label=f"Timeline of {count(len(shown.actors), 'node')}, coloured by kind of work.",
         data=data,
         layout={
@@ -270,6 +172,16 @@ def _bands(
         for row in rows[::step]
     ]  # fmt: skip
     return shapes, words
+
+
+def _marks(shapes: list[dict[str, Any]]) -> str:
+    """What the background marks."""
+    if not shapes:
+        return ""
+    return {
+        "rect": "; bands are rounds, numbered above",
+        "line": "; lines are the ends of rounds, which overlap",
+    }[shapes[0]["type"]]
 
 
 def _lead(trace: Trace, shown: Excerpt) -> str:

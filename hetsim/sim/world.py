@@ -5,7 +5,7 @@
 >>> world = World()
 >>> world.server(), world.device("phone")
 (<Node server>, <Node phone>)
->>> world.cell("switch", Ethernet(latency=0.5), phone=4.0)
+>>> world.cell("switch", Ethernet(latency=0.5), {"phone": 4.0})
 >>> async def upload() -> None:
 ...     await Transfer(source="phone", target="server", size=10.0)
 >>> world.run(upload())
@@ -14,7 +14,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import inf
 from typing import Any
 
@@ -106,21 +106,21 @@ class World:
         self,
         name: str,
         technology: Technology,
+        rates: Mapping[str, Rate],
         *,
         uplink: Rate = inf,
         to: str = "edge",
         power: tuple[Watts, Watts] = (0.0, 0.0),
-        **rates: Rate,
     ) -> None:
         """Add a cell with its stations.
 
         Args:
             name: of the cell.
             technology: how its stations share it.
+            rates: of each station by its name, the same up and down.
             uplink: rate of its line to the network node `to`, without latency.
             to: where that line ends.
             power: watts of a station's radio, (transmit, receive).
-            rates: of each station by its name, the same up and down.
         """
         network = self.kernel.network
         network.add_cell(name)

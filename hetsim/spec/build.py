@@ -400,6 +400,7 @@ class Scenario:
                 )
 
     def _finish(self, run: Run, lab: Lab | CostOnlyLab, end: Seconds) -> Trace:
+        run.evaluate_last()
         lab.drain()
         scores: dict[int, Any] = {}
         digest = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +25,7 @@ from hetsim.spec.options import describe
 
 if TYPE_CHECKING:
     from hetsim.spec.build import Member, Scenario
+    from hetsim.spec.schema import Spec
 
 KINDS = ("device", "method", "network", "policy", "topology", "run")
 _POLICIES = (SELECTIONS, PACES, GOVERNORS, PARTITIONS)
@@ -81,22 +81,22 @@ def explain(kind: str, name: str | None = None) -> Sheet:
             return _plugin(METHODS if kind == "method" else NETWORKS, name)
 
 
-def explain_topology(
-    topology: str | Path,
-    *,
-    overrides: Sequence[str] = (),
-    seed: int | None = None,
-    data: Path | None = None,
-) -> Sheet:
+def explain_topology(topology: str | Path | Spec, data: Path | None = None) -> Sheet:
     """What a topology contains and what would be simulated; runs nothing.
+
+    Args:
+        topology: file, name of a packaged topology, or a loaded spec.
+        data: folder of data sets.
 
     Raises:
         SpecError: it is wrong.
     """
     from hetsim.spec.build import resolve
-    from hetsim.spec.schema import load_topology
+    from hetsim.spec.schema import Spec, load_topology
 
-    return _scenario(resolve(load_topology(topology, overrides=overrides, seed=seed), data))
+    if not isinstance(topology, Spec):
+        topology = load_topology(topology)
+    return _scenario(resolve(topology, data))
 
 
 # --- lists ----------------------------------------------------------------------------------------
@@ -119,11 +119,11 @@ def _list(kind: str) -> Sheet:
             names = [(str(path.parent),) for path in found]
             return Sheet("Finished runs in ./runs", [], [Table("", ("folder",), names)])
         case "policy":
-            tables = [_names(registry, f"{registry.kind}s") for registry in _POLICIES]
+            tables = [_names(registry, registry.kind) for registry in _POLICIES]
             return Sheet("Policies", [], tables)
         case _:
             registry = METHODS if kind == "method" else NETWORKS
-            return Sheet(f"{registry.kind.capitalize()}s", [], [_names(registry, "")])
+            return Sheet(f"Every {registry.kind}", [], [_names(registry, "")])
 
 
 def _names(registry: Registry, title: str) -> Table:
@@ -286,7 +286,8 @@ def _scenario(scenario: Scenario) -> Sheet:
 def _charge(member: Member) -> str:
     if member.pack is None or member.group.battery is None:
         return "mains"
-    return f"{member.group.battery.charge * 100:.3g} % of {units.format(member.pack.capacity, 'energy')}"
+    capacity = units.format(member.pack.capacity, "energy")
+    return f"{member.group.battery.charge * 100:.3g} % of {capacity}"
 
 
 def _rate(flops: float) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from hetsim.core.errors import SpecError
 
@@ -41,16 +42,27 @@ def open_folder(folder: Path, spec_text: str, *, force: bool) -> Path:
     work = _beside(folder, "new") if occupied else folder
     if work is not folder and work.exists():
         shutil.rmtree(work)
+    make(work, "--out")
+    write(work / SPEC, spec_text)
+    return work
+
+
+def make(folder: Path, option: str) -> None:
+    """Make a folder that `option` of the command line names, and see that it can be written to.
+
+    Raises:
+        SpecError: it cannot.
+    """
     try:
-        work.mkdir(parents=True, exist_ok=True)
-        write(work / SPEC, spec_text)
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
     except OSError as error:
         raise SpecError(
             f"cannot be written: {error.strerror}",
             where=str(folder),
-            remedy="Give a writable folder with --out.",
+            remedy=f"Give a writable folder with {option}.",
         ) from error
-    return work
 
 
 def close_folder(work: Path, folder: Path) -> None:

@@ -19,6 +19,7 @@ from time import monotonic
 from typing import Any
 
 from hetsim.core.errors import Interrupted, SpecError
+from hetsim.core.registry import EXECUTORS
 from hetsim.core.trace import Progress, Trace
 from hetsim.report import files
 from hetsim.spec.build import Scenario, resolve
@@ -85,20 +86,27 @@ def run(
     Args:
         topology: file, name of a packaged topology, or a loaded spec.
         out: run folder; by default `runs/<name>-<hash>-s<seed>`.
-        seed: replaces the topology's.
-        overrides: texts such as "method.lr=0.1".
+        seed: replaces the file's.
+        overrides: texts such as "method.lr=0.1", for a file.
         force: replace whatever is in the folder.
         settings: how to run on this host.
 
     Raises:
+        TypeError: overrides or a seed for a loaded spec.
         SpecError: the input is wrong, or the folder is taken.
         HetsimError: the simulation could not go on.
     """
     settings = settings or Settings()
-    spec = topology if isinstance(topology, Spec) else load_topology(
-        topology, overrides=overrides, seed=seed
-    )  # fmt: skip
+    if not isinstance(topology, Spec):
+        spec = load_topology(topology, overrides=overrides, seed=seed)
+    elif overrides or seed is not None:
+        raise TypeError("overrides and seed belong to `hetsim.load` when it has loaded the spec")
+    else:
+        spec = topology
+    EXECUTORS.load(settings.executor, where="--executor")
     scenario = resolve(spec, settings.data)
+    if settings.store and not settings.no_store:
+        run_folder.make(settings.store, "--store")
     folder = Path(out) if out else default_folder(scenario)
     work = run_folder.open_folder(folder, scenario.text(), force=force)
     scenario.copy_profiles(work)
@@ -141,7 +149,19 @@ def resume(
 
 
 def simulate(scenario: Scenario, settings: Settings, folder: Path | None) -> Result:
-    """Play a scenario; write its results into `folder`, if one is given."""
+    """Play a scenario; write its results into `folder`, if one is given.
+
+    Raises:
+        Interrupted: the user stopped it; the message says how to go on.
+    """
+    try:
+        return _simulate(scenario, settings, folder)
+    except KeyboardInterrupt as stop:
+        kept = f" Go on with: {run_folder.resume_line(folder)}" if folder else ""
+        raise Interrupted(f"interrupted.{kept}") from stop
+
+
+def _simulate(scenario: Scenario, settings: Settings, folder: Path | None) -> Result:
     begun, started = datetime.now(UTC), monotonic()
     store = settings.store or (folder / "store" if folder else None)
     lab = scenario.lab(
@@ -167,9 +187,6 @@ def simulate(scenario: Scenario, settings: Settings, folder: Path | None) -> Res
                 "never_needed": lab.counts(trace.made)["never_needed"],
             },
         }
-    except KeyboardInterrupt as stop:
-        kept = f" Go on with: {run_folder.resume_line(folder)}" if folder else ""
-        raise Interrupted(f"interrupted.{kept}") from stop
     finally:
         lab.close()
     if folder:

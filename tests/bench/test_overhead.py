@@ -71,9 +71,7 @@ def bare(scenario: Scenario) -> dict[str, torch.Tensor]:
         for name, (x, y) in zip(names, shards, strict=True):
             model.load_state_dict(state)
             optimizer = torch.optim.SGD(model.parameters(), lr=LR)
-            generator = torch.Generator().manual_seed(
-                entropy(seed, "learn/batches", name, number)
-            )
+            generator = torch.Generator().manual_seed(entropy(seed, "learn/batches", name, number))
             for batch in torch.randperm(len(y), generator=generator).split(BATCH):
                 optimizer.zero_grad()
                 F.cross_entropy(model(x[batch]), y[batch]).backward()

@@ -7,6 +7,7 @@ the backward pass of grouped convolutions by hand (the counter ignores groups).
 from __future__ import annotations
 
 import pytest
+
 from hetsim.learn.architecture import Architecture
 from hetsim.learn.meter import FLOAT, forward_cost, mean_cost, measure, train_cost
 

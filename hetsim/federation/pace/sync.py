@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import ceil, inf
 from typing import Any
 
+from hetsim.core.errors import SpecError
 from hetsim.core.quantities import Seconds
 from hetsim.federation.run import Reply, Run
 from hetsim.sim.requests import Script
@@ -24,6 +25,15 @@ class Sync:
 
     deadline: Seconds = inf
     over_selection: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.deadline <= 0.0:
+            raise SpecError("the deadline is 0", remedy='Give time to deliver, or "none".')
+        if self.over_selection < 1.0:
+            raise SpecError(
+                f"over_selection is {self.over_selection:g}",
+                remedy="Ask at least the cohort: 1 or more.",
+            )
 
     async def collect(
         self, run: Run, script: Callable[..., Script[Any]], args: tuple[Any, ...]

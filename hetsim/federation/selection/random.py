@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hetsim.core.errors import SpecError
 from hetsim.federation.client import Client
 
 
@@ -19,6 +20,10 @@ class Random:
     """
 
     cohort: int = 10
+
+    def __post_init__(self) -> None:
+        if self.cohort < 1:
+            raise SpecError(f"cohort is {self.cohort}", remedy="Ask at least one client a round.")
 
     def choose(
         self, candidates: Sequence[Client], count: int, rng: np.random.Generator

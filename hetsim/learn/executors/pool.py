@@ -10,11 +10,13 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import shutil
 import signal
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -103,7 +105,8 @@ class Pool:
 
     def _send(self, key: str) -> None:
         try:
-            future = self._processes.submit(_compute, self._tasks[key])
+            with _deaf():
+                future = self._processes.submit(_compute, self._tasks[key])
         except BrokenProcessPool as broken:
             future = Future()
             future.set_exception(broken)
@@ -131,7 +134,10 @@ class Pool:
         if forks:
             context.set_forkserver_preload(["hetsim.learn.ops"])
         return ProcessPoolExecutor(
-            self._workers, mp_context=context, initializer=_begin, initargs=(self._shared,)
+            self._workers,
+            mp_context=context,
+            initializer=_begin,
+            initargs=(self._shared, Path(self._folder.name)),
         )
 
 
@@ -171,6 +177,19 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Processes started inside never see Ctrl-C; one that comes meanwhile reaches us afterwards."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _kill(processes: ProcessPoolExecutor) -> None:
     """End an executor and its processes now."""
     running = list((processes._processes or {}).values())
@@ -199,13 +218,13 @@ _resident: Resident
 """The data set of this worker process."""
 
 
-def _begin(shared: Dataset) -> None:
+def _begin(shared: Dataset, folder: Path) -> None:
     """Make this process a worker."""
     global _resident
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:
-        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+        threading.Thread(target=_end_with, args=(parent, folder), daemon=True).start()
     single_thread()
     mapped = {
         field.name: np.load(path, mmap_mode="c", allow_pickle=False)
@@ -215,8 +234,10 @@ def _begin(shared: Dataset) -> None:
     _resident = Resident(replace(shared, **mapped))
 
 
-def _end_with(parent: Any) -> None:
+def _end_with(parent: Any, folder: Path) -> None:
+    """End when the parent has; if it was killed, its files are still there."""
     parent.join()
+    shutil.rmtree(folder, ignore_errors=True)
     os._exit(1)
 
 

@@ -63,14 +63,16 @@ def train(
         ValueError: neither epochs nor steps, or a count below one.
     """
     samples: int = shard.arg("samples")
-    limits = [] if epochs is None else [epochs * ceil(samples / batch)]
-    limits += [] if steps is None else [steps]
-    if not limits or min(*limits, batch, samples) < 1:
+    given = [limit for limit in (epochs, steps) if limit is not None]
+    if not given or min(*given, batch, samples) < 1:
         raise ValueError(f"epochs {epochs}, steps {steps}, batch {batch}, samples {samples}")
+    if epochs is not None:
+        whole = epochs * ceil(samples / batch)
+        steps = whole if steps is None else min(steps, whole)
     return _named(
         model,
         shard,
-        steps=min(limits),
+        steps=steps,
         batch=batch,
         lr=float(lr),
         momentum=float(momentum),

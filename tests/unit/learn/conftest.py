@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from hetsim.core.ref import Ref
 from hetsim.learn.architecture import Architecture
 from hetsim.learn.data.base import Dataset, load

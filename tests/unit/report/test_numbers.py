@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hetsim.report import numbers
@@ -63,6 +63,7 @@ def test_significant_is_close_and_plain(value: float) -> None:
     assert math.isclose(float(text.replace(",", "")), value, rel_tol=0.0051)
 
 
+@example([1000.0, 0.5])
 @given(st.lists(positive | st.none() | st.just(0.0), min_size=1, max_size=20))
 def test_a_column_shows_nothing_as_zero_that_is_not(values: list[float | None]) -> None:
     cells = numbers.fixed(values)

@@ -6,11 +6,12 @@ import pytest
 
 from hetsim.core.trace import Span, Trace
 from hetsim.report import timeline
+from hetsim.report.excerpt import excerpt
 from tests.unit.report.synthetic import build
 
 
 def test_a_small_run_is_drawn_whole(trace: Trace) -> None:
-    shown = timeline.excerpt(trace)
+    shown = excerpt(trace)
     assert shown.rounds == len(trace.rounds)
     assert shown.segments == len(shown.bars) == len(trace.spans)
     drawn = sorted((bar.t0, bar.t1, bar.actor, bar.kind, bar.cut) for bar in shown.bars)
@@ -19,7 +20,7 @@ def test_a_small_run_is_drawn_whole(trace: Trace) -> None:
 
 def test_a_long_run_is_cut_after_whole_rounds_and_says_so() -> None:
     trace = build(devices=40, rounds=120, counters=False)
-    shown = timeline.excerpt(trace)
+    shown = excerpt(trace)
     assert len(shown.bars) <= 4000
     assert 1 <= shown.rounds < 120
     assert shown.end == trace.rounds[shown.rounds - 1]["t1_s"]
@@ -35,7 +36,7 @@ def test_segments_that_touch_on_the_screen_become_one_bar() -> None:
         for n in range(2)
         for i in range(9000)
     ]
-    shown = timeline.excerpt(trace)
+    shown = excerpt(trace)
     assert len(shown.bars) <= 4000
     assert sum(bar.segments for bar in shown.bars) == shown.segments == 18_000
     assert "are one bar" in timeline.section(trace).body
@@ -48,7 +49,7 @@ def test_a_merged_bar_covers_its_segments_and_ends_like_the_last() -> None:
         Span(1.0, 3.0, "n", "train", 0.0, 0.0, "", 1),
         Span(2.0, 4.0, "n", "upload", 0.0, 1.0, "", 2, outcome="churn"),
     ]
-    bars = {bar.kind: bar for bar in timeline.excerpt(trace).bars}
+    bars = {bar.kind: bar for bar in excerpt(trace).bars}
     assert (bars["train"].t0, bars["train"].t1, bars["train"].cut) == (0.0, 3.0, False)
     assert (bars["upload"].segments, bars["upload"].cut) == (1, True)
 
@@ -56,21 +57,23 @@ def test_a_merged_bar_covers_its_segments_and_ends_like_the_last() -> None:
 def test_only_the_busiest_of_many_nodes_are_drawn_and_the_page_says_so() -> None:
     trace = build(devices=1, rounds=1, counters=False)
     trace.spans = [Span(0.0, 1.0 + n, f"n{n}", "train", 0.0, 0.0, "", n) for n in range(250)]
-    shown = timeline.excerpt(trace)
+    shown = excerpt(trace)
     assert set(shown.actors) == {f"n{n}" for n in range(50, 250)}
     assert "the 200 busiest of 250\u00a0nodes" in timeline.section(trace).body
 
 
 def test_the_server_comes_first(trace: Trace) -> None:
-    assert timeline.excerpt(trace).actors[0] == "server"
+    assert excerpt(trace).actors[0] == "server"
 
 
 def test_overlapping_rounds_are_marked_by_lines_not_bands(trace: Trace) -> None:
-    kinds = {shape["type"] for shape in timeline.section(trace).figures[0].layout["shapes"]}
-    assert kinds == {"rect"}
+    [figure] = timeline.section(trace).figures
+    assert {shape["type"] for shape in figure.layout["shapes"]} == {"rect"}
+    assert "bands are rounds" in figure.title
     trace.rounds[1]["t0_s"] = 0.0
-    kinds = {shape["type"] for shape in timeline.section(trace).figures[0].layout["shapes"]}
-    assert kinds == {"line"}
+    [figure] = timeline.section(trace).figures
+    assert {shape["type"] for shape in figure.layout["shapes"]} == {"line"}
+    assert "lines are the ends of rounds" in figure.title
 
 
 @pytest.mark.parametrize("kinds", [["train", "upload"], list("abcdefgh")])

@@ -14,5 +14,5 @@ def world() -> World:
     world.server()
     for name in "abc":
         world.device(name)
-    world.cell("switch", Ethernet(latency=0.0), a=1.0, b=1.0, c=1.0)
+    world.cell("switch", Ethernet(latency=0.0), {"a": 1.0, "b": 1.0, "c": 1.0})
     return world

@@ -65,7 +65,7 @@ def test_no_path_says_so():
 
 def test_an_unknown_end_says_so():
     network, _ = line_world()
-    with pytest.raises(HetsimError, match='"at-zz" is not in the network. Did you mean "at-z"'):
+    with pytest.raises(HetsimError, match=r'"at-zz" is not in the network\. .* "at-z"'):
         network.route("at-x", "at-zz")
 
 
@@ -74,7 +74,7 @@ def test_two_stations_of_one_wifi_cell_use_its_air_twice():
     world.server()
     world.device("a")
     world.device("b")
-    world.cell("ap", Wifi(latency=0.5), power=(2.0, 1.0), a=10.0, b=5.0)
+    world.cell("ap", Wifi(latency=0.5), {"a": 10.0, "b": 5.0}, power=(2.0, 1.0))
     route = world.kernel.network.route("a", "b")
     [(air, use)] = route.uses.items()
     assert (air.name, use) == ("ap/airtime", 1 / 10 + 1 / 5)

@@ -110,7 +110,7 @@ def test_a_latency_passes_before_the_bytes_and_takes_no_bandwidth():
     world.server()
     for name in "ab":
         world.device(name)
-    world.cell("switch", Ethernet(latency=2.0), uplink=1.0, a=1.0, b=1.0)
+    world.cell("switch", Ethernet(latency=2.0), {"a": 1.0, "b": 1.0}, uplink=1.0)
 
     async def late() -> None:
         await Sleep(duration=0.5)
@@ -124,7 +124,7 @@ def test_a_transfer_dropped_in_its_latency_moved_nothing():
     world = World()
     world.server()
     world.device("a")
-    world.cell("switch", Ethernet(latency=2.0), a=1.0)
+    world.cell("switch", Ethernet(latency=2.0), {"a": 1.0})
     [outcome] = gather(world, child(do(send(1.0))), deadline=1.0)
     assert outcome.dropped is not None
     assert outcome.dropped.progress == 0.0
@@ -138,7 +138,7 @@ def test_an_empty_transfer_takes_its_latency_only():
     world = World()
     world.server()
     world.device("a")
-    world.cell("switch", Ethernet(latency=0.25), a=1.0)
+    world.cell("switch", Ethernet(latency=0.25), {"a": 1.0})
     token = Ref.of("token")
     world.give("a", token)
     empty = send(0.0, carries=(token,))
@@ -224,7 +224,9 @@ def test_a_deadline_of_nothing_still_asks(world: World):
 
 
 def test_the_first_count_and_the_rest_is_dropped(world: World):
-    scripts = [do(work(seconds, name)) for seconds, name in zip((3.0, 1.0, 2.0), "abc", strict=True)]
+    scripts = [
+        do(work(seconds, name)) for seconds, name in zip((3.0, 1.0, 2.0), "abc", strict=True)
+    ]
     children = [child(script, name) for script, name in zip(scripts, "abc", strict=True)]
     assert causes(gather(world, *children, first=2)) == ["deadline", "done", "done"]
     assert world.kernel.env.now == 2.0
@@ -245,7 +247,7 @@ def test_equal_flows_of_one_component_finish_at_one_instant_for_the_first():
     world.server()
     for name in "ab":
         world.device(name)
-    world.cell("switch", Ethernet(latency=0.0), uplink=1.0, a=1.0, b=1.0)
+    world.cell("switch", Ethernet(latency=0.0), {"a": 1.0, "b": 1.0}, uplink=1.0)
     outcomes = gather(world, *(child(do(send(1.0, name)), name) for name in "ab"), first=1)
     assert causes(outcomes) == ["done", "deadline"]
     assert [outcome.finished for outcome in outcomes] == [2.0, 2.0]
@@ -585,7 +587,7 @@ def observed_world(**how: Any) -> tuple[World, list[list[str]]]:
     world.server()
     for name in "ab":
         world.device(name)
-    world.cell("switch", Ethernet(latency=0.0), a=1.0, b=1.0)
+    world.cell("switch", Ethernet(latency=0.0), {"a": 1.0, "b": 1.0})
     return world, batches
 
 
@@ -600,7 +602,9 @@ def test_observations_wait_until_the_clock_is_about_to_move():
     async def twice() -> list[Any]:
         return [*await look("one"), *await look("three", "seven")]
 
-    outcomes = gather(world, child(twice()), child(look("four", after=3)), child(look("fifteen"), "b"))
+    outcomes = gather(
+        world, child(twice()), child(look("four", after=3)), child(look("fifteen"), "b")
+    )
     assert [outcome.value for outcome in outcomes] == [[3, 5, 5], [4], [7]]
     assert batches == [["one", "fifteen", "four"], ["three", "seven"]]
     assert world.kernel.env.now == 0.0
@@ -720,7 +724,7 @@ def test_the_same_world_gives_the_same_trace():
         world.server()
         for name in "abc":
             world.device(name, charge=40.0 if name == "c" else inf)
-        world.cell("switch", Ethernet(), uplink=1.5, a=1.0, b=0.7, c=0.3)
+        world.cell("switch", Ethernet(), {"a": 1.0, "b": 0.7, "c": 0.3}, uplink=1.5)
 
         def script(i: int, name: str) -> Callable[[], Script[str]]:
             return lambda: do(work(1.0 + i, name), send(2.0, name), work(0.3, name))

@@ -22,7 +22,8 @@ class Scheduled:
     """Points by the clock, whatever the load: (until, point) pairs."""
 
     def __init__(self, *plan: tuple[float, int]) -> None:
-        self.plan, self.node = plan, None
+        self.plan = plan
+        self.node: Node | None = None
 
     def choose(self, view: View) -> Choice:
         now = self.node.env.now if self.node else 0.0
@@ -52,7 +53,7 @@ def test_each_base_state_has_its_power():
 
 def test_compute_and_radio_are_increments_above_the_base():
     world, node = bare()
-    world.cell("ap", Wifi(latency=0.0), power=(4.0, 1.0), a=2.0)
+    world.cell("ap", Wifi(latency=0.0), {"a": 2.0}, power=(4.0, 1.0))
 
     async def script() -> None:
         await Compute(node="a", cost=Cost(flops=3.0))
@@ -84,7 +85,7 @@ def test_radio_joules_follow_airtime_not_waiting():
     world = World()
     world.server()
     a, b = world.device("a"), world.device("b")
-    world.cell("ap", Wifi(latency=0.0), power=(2.0, 1.0), a=6.0, b=54.0)
+    world.cell("ap", Wifi(latency=0.0), {"a": 6.0, "b": 54.0}, power=(2.0, 1.0))
 
     async def upload(name: str) -> None:
         await Transfer(source=name, target="server", size=54.0)
@@ -126,9 +127,10 @@ def test_a_governor_reprices_a_job_midway_exactly():
 
     async def script() -> None:
         await Compute(node="a", cost=Cost(flops=10.0))
+        await Sleep(duration=1.0)
 
-    assert world.run(script()) == pytest.approx(7.0, rel=1e-12)
-    assert world.joules("a") == pytest.approx({"idle": 7.0, "compute": 2 + 10 + 4}, rel=1e-12)
+    assert world.run(script()) == pytest.approx(8.0, rel=1e-12)
+    assert world.joules("a") == pytest.approx({"idle": 8.0, "compute": 2 + 10 + 4}, rel=1e-12)
     [span] = world.trace.spans
     assert span.energy == pytest.approx(16.0)
     power = [(c.t, c.value) for c in world.trace.counters if c[1:3] == ("a", "power_w")]
@@ -164,7 +166,10 @@ def test_an_absent_device_empties_its_battery_and_then_draws_nothing():
     Call(world.kernel.env, lambda: world.kernel.kill(node, "churn"), 1.0)
     Call(world.kernel.env, lambda: world.kernel.revive(node), 500.0)
     world.run(nap(1000.0))
-    assert [(note.t, note.cause) for note in world.trace.notes] == [(1.0, "churn"), (65.0, "battery")]
+    assert [(note.t, note.cause) for note in world.trace.notes] == [
+        (1.0, "churn"),
+        (65.0, "battery"),
+    ]
     assert node.energy == {"idle": 2.0, "off": 8.0}
     assert node.state == "off"
 
@@ -204,7 +209,7 @@ def test_a_small_battery_empties_late_in_time():
 
 def test_two_stages_on_one_node_enter_and_leave_it_once():
     world, node = bare()
-    world.cell("ap", Wifi(latency=0.0), a=1.0)
+    world.cell("ap", Wifi(latency=0.0), {"a": 1.0})
     work = Compute(node="a", cost=Cost(flops=4.0))
 
     async def script() -> None:

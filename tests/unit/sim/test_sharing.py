@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import inf
 
 import pytest
@@ -34,9 +35,11 @@ class Desk:
     def end(self, name: str) -> None:
         self.ended[name] = self.env.now
 
-    def at(self, t: float, act: object) -> None:
-        assert callable(act)
-        Call(self.env, act, t - self.env.now)
+    def at(self, t: float, act: Callable[[], object]) -> None:
+        def run() -> None:
+            act()
+
+        Call(self.env, run, t - self.env.now)
 
     def run(self) -> dict[str, float]:
         self.env.run()
@@ -222,8 +225,11 @@ def test_a_completed_activity_can_be_stopped_by_one_of_the_same_instant(desk: De
 def test_a_completed_activity_can_be_repriced_by_one_of_the_same_instant(desk: Desk):
     link = Resource("link", 2.0)
     flows: list[Activity] = []
-    flows.append(Activity(4.0, {link: 1.0}, lambda: desk.sharing.reprice(flows[1], {link: 2.0},
-                                                                         {}, 1.0, inf)))  # fmt: skip
+
+    def first() -> None:
+        desk.sharing.reprice(flows[1], {link: 2.0}, {}, 1.0, inf)
+
+    flows.append(Activity(4.0, {link: 1.0}, first))
     flows.append(Activity(4.0, {link: 1.0}, lambda: desk.end("y")))
     for flow in flows:
         desk.sharing.start(flow)

@@ -1,0 +1,126 @@
+"""What an executor promises, and one that finishes its tasks in any order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hetsim.core.ref import Ref
+from hetsim.core.registry import EXECUTORS
+from hetsim.core.rng import rng
+from hetsim.learn import ops
+from hetsim.learn.executors.base import Executor
+from hetsim.learn.numerics import model_hash, single_thread
+from hetsim.learn.resident import Resident
+from hetsim.testing.suite import Suite
+from hetsim.testing.world import play, tiny
+
+
+class Shuffled:
+    """Takes many tasks, computes them in an order of its own and hands back a few at a time.
+
+    Whatever a run gives under it, it gives under every executor that computes correctly.
+    """
+
+    def __init__(self, seed: int = 0, width: int = 8) -> None:
+        self.width = width
+        self._chance = rng(seed, "learn/shuffled executor")
+        self._tasks: list[tuple[Ref[Any], Sequence[Any]]] = []
+
+    def start(self, resident: Resident) -> None:
+        """Be ready to compute on this data set."""
+        single_thread()
+        self._resident = resident
+
+    def submit(self, ref: Ref[Any], inputs: Sequence[Any]) -> None:
+        """Put a task with the others."""
+        self._tasks.append((ref, inputs))
+
+    def finished(self, *, wait: bool) -> Iterable[tuple[str, Any]]:
+        """Some of the tasks, in any order; at least one if `wait`."""
+        most = len(self._tasks)
+        count = int(self._chance.integers(1, most + 1)) if wait and most else 0
+        done: list[tuple[str, Any]] = []
+        for _ in range(count):
+            ref, inputs = self._tasks.pop(int(self._chance.integers(len(self._tasks))))
+            done.append((ref.key, ops.compute(ref, inputs, self._resident)))
+        return done
+
+    def close(self) -> None:
+        """Forget all tasks."""
+        self._tasks.clear()
+
+
+class ExecutorSuite(Suite):
+    """An executor on a CPU computes every task once, to the same bits as all others."""
+
+    @pytest.fixture
+    def executor(self, name: str) -> Iterator[Executor]:
+        """The executor with its options."""
+        made: Executor = EXECUTORS.load(name)(**self.options)
+        yield made
+        made.close()
+
+    @pytest.fixture(scope="class")
+    def resident(self) -> Resident:
+        """The data of the tiny world."""
+        return tiny().resident
+
+    def test_is_found_by_name(self, name: str) -> None:
+        assert name in EXECUTORS.names()
+
+    def test_gives_back_every_task_once(self, executor: Executor, resident: Resident) -> None:
+        assert executor.width >= 1
+        executor.start(resident)
+        assert list(executor.finished(wait=True)) == [], (
+            "nothing was submitted: nothing to wait for"
+        )
+        start = ops.initial(tiny().architecture, 3)
+        [state] = _alone([(start, ())], resident).values()
+        shards = [resident.shard(rows) for rows in np.array_split(np.arange(60), 5)]
+        tasks = [
+            (
+                ops.train(start, shard, epochs=1, batch=4, lr=0.1, seed=0),
+                (state, resident.rows(shard)),
+            )
+            for shard in shards
+        ]
+        for ref, inputs in tasks:
+            executor.submit(ref, inputs)
+        done: list[tuple[str, Any]] = []
+        while len(done) < len(tasks):
+            got = list(executor.finished(wait=True))
+            assert got, "blocks until a task has ended"
+            done += got
+        assert list(executor.finished(wait=False)) == []
+        right = _alone(tasks, resident)
+        assert len({key for key, _ in done}) == len(tasks)
+        for key, value in done:
+            assert model_hash(value) == model_hash(right[key])
+
+    def test_a_run_is_the_same_as_inline(self, executor: Executor) -> None:
+        inline, other = play(tiny()), play(tiny(), executor)
+        assert other.hashes == inline.hashes
+        assert other.trace.rounds == inline.trace.rounds
+        assert other.executed == inline.executed
+
+    def test_may_be_closed_at_any_time(self, executor: Executor, resident: Resident) -> None:
+        executor.start(resident)
+        executor.submit(ops.initial(tiny().architecture, 1), ())
+        executor.close()
+        executor.close()
+
+    def test_a_task_that_fails_is_reported(self, executor: Executor, resident: Resident) -> None:
+        executor.start(resident)
+        with pytest.raises(Exception, match="no_such_model"):
+            executor.submit(Ref.of("initial", arch='["no_such_model",{},[1,8,8],10]', seed=0), ())
+            list(executor.finished(wait=True))
+
+
+def _alone(tasks: Iterable[tuple[Ref[Any], Sequence[Any]]], resident: Resident) -> dict[str, Any]:
+    """Values by key, computed one by one in this process."""
+    single_thread()
+    return {ref.key: ops.compute(ref, inputs, resident) for ref, inputs in tasks}

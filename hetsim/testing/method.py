@@ -1,0 +1,71 @@
+"""What a federated learning method promises."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import pytest
+
+from hetsim.core.errors import NeedsLearning
+from hetsim.core.registry import METHODS, Registry
+from hetsim.spec.build import Scenario
+from hetsim.testing.executor import Shuffled
+from hetsim.testing.suite import PluginSuite
+from hetsim.testing.world import check_books, play, tiny
+
+
+class MethodSuite(PluginSuite):
+    """A method runs under any selection, pace and misfortune, and charges for all it does."""
+
+    registry: ClassVar[Registry] = METHODS
+
+    def world(self, name: str, *overrides: str) -> Scenario:
+        """The tiny world under this method."""
+        mine = [f"method.{key}={value}" for key, value in self.options.items()]
+        return tiny(f"method.name={name}", *mine, *overrides)
+
+    def test_trains_and_pays_for_everything(self, name: str) -> None:
+        scenario = self.world(name)
+        played = play(scenario)
+        assert played.executed.total() > 0
+        assert played.summary["rounds"] == 2
+        assert 0.0 <= played.summary["accuracy"] <= 1.0
+        assert played.summary["model_hash"]
+        check_books(played.trace, scenario)
+
+    def test_cost_only_has_the_same_times_and_joules(self, name: str) -> None:
+        try:
+            cheap = play(self.world(name, "cost_only=true"))
+        except NeedsLearning:
+            return  # it observes a learned value, and says so
+        assert cheap.summary["accuracy"] is None
+        assert cheap.hashes == (play(self.world(name)).summary["trace_hash"], None)
+
+    def test_order_of_computing_changes_nothing(self, name: str) -> None:
+        first = play(self.world(name))
+        again = play(self.world(name), Shuffled(seed=1))
+        assert again.hashes == first.hashes
+        assert again.trace.rounds == first.trace.rounds
+
+    @pytest.mark.parametrize(
+        "overrides",
+        [
+            ("pace.deadline=30 ms",),
+            ("fleet[1].battery={charge: 0.0001 %}",),
+            ("fleet[0].availability={name: random, up: 50 ms, down: 50 ms}",),
+            ("fleet[0].data=none", "fleet[1].profile=stm32l4r5"),
+        ],
+        ids=["deadline", "battery", "churn", "no data and no memory"],
+    )
+    def test_misfortune_ends_nothing_but_what_it_hits(
+        self, name: str, overrides: tuple[str, ...]
+    ) -> None:
+        scenario = self.world(name, "stop.rounds=4", *overrides)
+        played = play(scenario)
+        assert 0 < played.summary["rounds"] <= 4
+        check_books(played.trace, scenario)
+
+    def test_ends_when_nobody_can_take_part(self, name: str) -> None:
+        gone = [f"fleet[{group}].battery={{charge: 0 %, capacity: 1 Wh}}" for group in range(3)]
+        scenario = self.world(name, *gone)
+        check_books(play(scenario).trace, scenario)

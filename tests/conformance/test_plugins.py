@@ -1,0 +1,158 @@
+"""Every plug-in that comes with hetsim keeps the promises of its kind, and so do foreign ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from hetsim.core import registry
+from hetsim.core.errors import UnknownName
+from hetsim.core.registry import (
+    DATA,
+    EXECUTORS,
+    GOVERNORS,
+    METHODS,
+    MODELS,
+    NETWORKS,
+    PACES,
+    PARTITIONS,
+    SELECTIONS,
+    Registry,
+)
+from hetsim.methods.fedavg import FedAvg
+from hetsim.spec.profile import list_profiles
+from hetsim.testing import (
+    DataSuite,
+    DeviceSuite,
+    ExecutorSuite,
+    GovernorSuite,
+    MethodSuite,
+    ModelSuite,
+    NetworkSuite,
+    PaceSuite,
+    PartitionSuite,
+    SelectionSuite,
+    play,
+    tiny,
+)
+
+NEED_FILES = ("cifar10", "fashion_mnist", "hapt", "spoken_digits")
+LARGE = ("cifar10", "fashion_mnist")
+
+
+@pytest.mark.parametrize("name", METHODS.names())
+class TestMethods(MethodSuite):
+    pass
+
+
+@pytest.mark.parametrize("name", SELECTIONS.names())
+class TestSelections(SelectionSuite):
+    pass
+
+
+@pytest.mark.parametrize("name", PACES.names())
+class TestPaces(PaceSuite):
+    pass
+
+
+class TestSyncWithDeadline(PaceSuite):
+    plugin = "sync"
+    options: ClassVar[Mapping[str, Any]] = {"deadline": "100 ms", "over_selection": 1.3}
+
+
+@pytest.mark.parametrize("name", GOVERNORS.names())
+class TestGovernors(GovernorSuite):
+    pass
+
+
+class TestFixedClocks(GovernorSuite):
+    plugin = "fixed"
+    options: ClassVar[Mapping[str, Any]] = {"cpu": "1 GHz", "gpu": "1 GHz", "memory": "500 MHz"}
+
+
+@pytest.mark.parametrize("name", NETWORKS.names())
+class TestNetworks(NetworkSuite):
+    pass
+
+
+@pytest.mark.parametrize("name", PARTITIONS.names())
+class TestPartitions(PartitionSuite):
+    pass
+
+
+@pytest.mark.parametrize("name", MODELS.names())
+class TestModels(ModelSuite):
+    pass
+
+
+@pytest.mark.parametrize("name", EXECUTORS.names())
+class TestExecutors(ExecutorSuite):
+    pass
+
+
+@pytest.mark.parametrize("name", list_profiles())
+class TestDevices(DeviceSuite):
+    pass
+
+
+@pytest.mark.parametrize("name", [name for name in DATA.names() if name not in NEED_FILES])
+class TestData(DataSuite):
+    pass
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow if name in LARGE else ()) for name in NEED_FILES],
+)
+class TestDataFromFiles(DataSuite):
+    @pytest.fixture
+    def place(self, shared: Path) -> Path:
+        return shared / "data"
+
+
+# --- plug-ins of others ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Elsewhere(FedAvg):
+    """A method that lives in another package, under another name."""
+
+
+@pytest.fixture
+def announced(monkeypatch: pytest.MonkeyPatch) -> Registry:
+    """A registry that finds two announced methods, one under a name that hetsim has already."""
+    points = [
+        EntryPoint(name, f"{__name__}:Elsewhere", "hetsim.methods")
+        for name in ("elsewhere", "fedavg")
+    ]
+    asked: list[str] = []
+
+    def installed(*, group: str) -> list[EntryPoint]:
+        asked.append(group)
+        return [point for point in points if point.group == group]
+
+    monkeypatch.setattr(registry, "entry_points", installed)
+    monkeypatch.setattr(EntryPoint, "load", lambda point: Elsewhere)
+    fresh = Registry("method", "hetsim.methods", "hetsim.methods")
+    assert "elsewhere" in fresh.names()
+    assert asked == ["hetsim.methods"]
+    return fresh
+
+
+def test_an_announced_plugin_is_found_and_ours_keep_their_names(announced: Registry) -> None:
+    assert announced.load("elsewhere") is Elsewhere
+    assert announced.load("fedavg") is FedAvg
+    with pytest.raises(UnknownName, match='Did you mean "elsewhere"'):
+        announced.load("elsewere")
+
+
+def test_an_announced_method_runs_like_ours(
+    announced: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(METHODS.__dict__, "_foreign", announced.__dict__["_foreign"])
+    assert play(tiny("method.name=elsewhere")).hashes == play(tiny()).hashes

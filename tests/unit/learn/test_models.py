@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from hetsim.core.errors import SpecError, UnknownName
+from hetsim.core.registry import MODELS
+from hetsim.learn import ops
+from hetsim.learn.architecture import Architecture
+from hetsim.learn.data.base import load
+from hetsim.learn.meter import measure
+from hetsim.learn.net import Net, net
+from hetsim.learn.resident import Resident
+
+DIGIT, IMAGE, PHOTO, SIGNAL = (1, 8, 8), (1, 28, 28), (3, 32, 32), (6, 128)
+FITTING = [
+    *((name, shape) for name in ("logistic", "mlp") for shape in (DIGIT, IMAGE, PHOTO, SIGNAL)),
+    *((name, shape) for name in ("small_cnn", "resnet8") for shape in (DIGIT, IMAGE, PHOTO)),
+    *((f"resnet{depth}", PHOTO) for depth in (18, 20, 32, 44, 56)),
+    ("lenet5", IMAGE), ("lenet5", PHOTO), ("vgg11", PHOTO), ("vgg11", (3, 64, 64)),
+    ("mobilenetv2", PHOTO), ("mobilenetv2", IMAGE), ("cnn1d", SIGNAL),
+]  # fmt: skip
+SMALLEST = {
+    "small_cnn": (1, 4, 4), "lenet5": (1, 12, 12), "resnet8": (1, 5, 5), "resnet18": (1, 9, 9),
+    "vgg11": (3, 32, 32), "mobilenetv2": (3, 9, 9), "cnn1d": (6, 8),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "shape"), FITTING)
+def test_a_model_gives_one_logit_a_class(name: str, shape: tuple[int, ...]) -> None:
+    module = Architecture.of(name, shape, 7).build().eval()
+    with torch.no_grad():
+        assert module(torch.zeros(2, *shape)).shape == (2, 7)
+
+
+@pytest.mark.parametrize(("name", "shape"), SMALLEST.items())
+def test_the_smallest_sample_that_is_let_in_can_be_trained_on(
+    name: str, shape: tuple[int, ...]
+) -> None:
+    """Even a last batch of one sample, which batch statistics of one value would refuse."""
+    module = Architecture.of(name, shape, 3).build().train()
+    module(torch.zeros(1, *shape)).sum().backward()
+    smaller = (shape[0], *(side - 1 for side in shape[1:]))
+    with pytest.raises(SpecError, match=f'model "{name}" needs at least {shape[1]} points'):
+        Architecture.of(name, smaller, 3).build()
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"), [("cnn1d", DIGIT), ("lenet5", SIGNAL), ("resnet20", (64,))]
+)
+def test_samples_of_the_wrong_kind_are_refused(name: str, shape: tuple[int, ...]) -> None:
+    with pytest.raises(SpecError, match=r"takes samples of channels, (.|\n)*logistic or mlp"):
+        Architecture.of(name, shape, 10).build()
+
+
+def test_options_change_the_model() -> None:
+    wide = measure(Architecture.of("small_cnn", IMAGE, 10, {"width": 32}))
+    deep = measure(Architecture.of("mlp", DIGIT, 10, {"hidden": [32, 16]}))
+    slim = measure(Architecture.of("mobilenetv2", PHOTO, 10, {"width": 0.25}))
+    assert wide.parameters > 215_370
+    assert deep.parameters == 64 * 32 + 32 + 32 * 16 + 16 + 16 * 10 + 10
+    assert slim.parameters < 700_490
+
+
+def test_unknown_models_and_options_are_explained() -> None:
+    with pytest.raises(UnknownName, match='Did you mean "small_cnn"'):
+        Architecture.of("smal_cnn", PHOTO, 10).build()
+    with pytest.raises(SpecError, match=r'no option "widht"(.|\n)*Did you mean "width"'):
+        Architecture.of("small_cnn", PHOTO, 10, {"widht": 3}).build()
+    with pytest.raises(SpecError, match="cannot be built"):
+        Architecture.of("mlp", PHOTO, 10, {"hidden": 3}).build()
+
+
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        Architecture.of("mlp", DIGIT, 10, {"hidden": [64, 32]}),
+        Architecture.of("mobilenetv2", PHOTO, 10, {"width": 0.1}),
+        Architecture.of("cnn1d", SIGNAL, 6),
+    ],
+)
+def test_the_text_of_an_architecture_reads_back(architecture: Architecture) -> None:
+    assert Architecture.parse(architecture.text) == architecture
+    assert hash(Architecture.parse(architecture.text)) == hash(architecture)
+
+
+def test_a_net_gives_back_what_it_was_loaded_with(resident: Resident) -> None:
+    start = ops.initial(Architecture.of("resnet8", DIGIT, 10), 3)
+    state = ops.compute(start, (), resident)
+    ready = Net(ops.model_arch(start))
+    ready.load(state)
+    again = ready.state()
+    assert again.keys() == state.keys()
+    assert all(torch.equal(again[name], state[name]) for name in state)
+    assert all(tensor.is_contiguous() for tensor in again.values())
+    for tensor in ready.tensors:
+        tensor.zero_()
+    assert float(again["linear.weight"].abs().sum()) > 0
+    assert net(start.arg("arch")) is net(start.arg("arch"))
+
+
+def test_initial_weights_depend_on_the_seed_and_leave_the_global_generator_alone(
+    resident: Resident,
+) -> None:
+    architecture = Architecture.of("resnet8", DIGIT, 10)
+    before = torch.get_rng_state()
+    one, same, other = (
+        ops.compute(ops.initial(architecture, seed), (), resident)
+        for seed in (2**64 - 1, 2**64 - 1, 0)
+    )
+    assert torch.equal(before, torch.get_rng_state())
+    assert all(torch.equal(one[name], same[name]) for name in one)
+    assert not torch.equal(one["conv1.weight"], other["conv1.weight"])
+
+
+@pytest.mark.parametrize("depth", [20, 32, 44, 56])
+def test_published_weights_fit_by_name(depth: int, data_folder: Path) -> None:
+    state = published(depth, data_folder)
+    Architecture.of(f"resnet{depth}", PHOTO, 10).build().load_state_dict(state)
+
+
+@pytest.mark.slow
+def test_published_weights_see_what_they_were_published_to_see(data_folder: Path) -> None:
+    """ResNet-20 is right on 91.73 % of all test pictures; here the first 600 of our order."""
+    resident = Resident(load("cifar10", (("test", 600), ("train", 1)), data_folder))
+    module = Architecture.of("resnet20", PHOTO, 10).build().eval()
+    module.load_state_dict(published(20, data_folder))
+    x = torch.from_numpy(resident.dataset.test_x) / 255
+    mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    with torch.no_grad():
+        guess = module((x - mean[:, None, None]) / std[:, None, None]).argmax(1)
+    right = float((guess == torch.from_numpy(resident.dataset.test_y)).float().mean())
+    assert abs(right - 0.9173) < 0.03
+
+
+def published(depth: int, folder: Path) -> dict[str, torch.Tensor]:
+    [path] = (folder / "pretrained").glob(f"resnet{depth}-*.th")
+    state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+    return {name.removeprefix("module."): tensor for name, tensor in state.items()}
+
+
+def test_all_are_plug_ins() -> None:
+    names = {name for name, _ in FITTING}
+    assert names == set(MODELS.names())
+
+
+def test_dropout_draws_from_the_seed_of_the_training(
+    resident: Resident, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A third party's model may have layers that draw from torch's global generator."""
+
+    def forgetful(shape: tuple[int, ...], classes: int) -> torch.nn.Module:
+        return torch.nn.Sequential(
+            torch.nn.Flatten(), torch.nn.Dropout(0.5), torch.nn.Linear(64, classes)
+        )
+
+    point = SimpleNamespace(load=lambda: forgetful)
+    monkeypatch.setitem(MODELS.__dict__, "_foreign", {"forgetful": point})
+    start = ops.initial(Architecture.of("forgetful", DIGIT, 10), 0)
+    shard = resident.shard(np.arange(40))
+    rows = resident.rows(shard)
+    state = ops.compute(start, (), resident)
+    update = ops.train(start, shard, epochs=1, batch=8, lr=0.1, seed=4)
+    one = ops.compute(update, (state, rows), resident)
+    torch.rand(3)
+    two = ops.compute(update, (state, rows), resident)
+    assert torch.equal(one["2.weight"], two["2.weight"])
