@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hetsim.core.errors import UnknownName
 from hetsim.core.ref import Ref
 from hetsim.core.registry import EXECUTORS
 from hetsim.core.rng import rng
@@ -64,7 +65,7 @@ class ExecutorSuite(Suite):
         yield made
         made.close()
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def resident(self) -> Resident:
         """The data of the tiny world."""
         return tiny().resident
@@ -75,19 +76,14 @@ class ExecutorSuite(Suite):
     def test_gives_back_every_task_once(self, executor: Executor, resident: Resident) -> None:
         assert executor.width >= 1
         executor.start(resident)
-        assert list(executor.finished(wait=True)) == [], (
-            "nothing was submitted: nothing to wait for"
-        )
+        assert list(executor.finished(wait=True)) == [], "there is nothing to wait for"
         start = ops.initial(tiny().architecture, 3)
         [state] = _alone([(start, ())], resident).values()
-        shards = [resident.shard(rows) for rows in np.array_split(np.arange(60), 5)]
-        tasks = [
-            (
-                ops.train(start, shard, epochs=1, batch=4, lr=0.1, seed=0),
-                (state, resident.rows(shard)),
-            )
-            for shard in shards
-        ]
+        tasks: list[tuple[Ref[Any], Sequence[Any]]] = []
+        for rows in np.array_split(np.arange(60), 5):
+            shard = resident.shard(rows)
+            update = ops.train(start, shard, epochs=1, batch=4, lr=0.1, seed=0)
+            tasks.append((update, (state, resident.rows(shard))))
         for ref, inputs in tasks:
             executor.submit(ref, inputs)
         done: list[tuple[str, Any]] = []
@@ -115,9 +111,15 @@ class ExecutorSuite(Suite):
 
     def test_a_task_that_fails_is_reported(self, executor: Executor, resident: Resident) -> None:
         executor.start(resident)
-        with pytest.raises(Exception, match="no_such_model"):
-            executor.submit(Ref.of("initial", arch='["no_such_model",{},[1,8,8],10]', seed=0), ())
-            list(executor.finished(wait=True))
+        hopeless = Ref.of("initial", arch='["no_such_model",{},[1,8,8],10]', seed=0)
+        with pytest.raises(UnknownName, match="no_such_model"):
+            _value(executor, hopeless)
+
+
+def _value(executor: Executor, ref: Ref[Any]) -> Any:
+    executor.submit(ref, ())
+    [(_, value)] = executor.finished(wait=True)
+    return value
 
 
 def _alone(tasks: Iterable[tuple[Ref[Any], Sequence[Any]]], resident: Resident) -> dict[str, Any]:

@@ -13,6 +13,15 @@ from hetsim.testing.executor import Shuffled
 from hetsim.testing.suite import PluginSuite
 from hetsim.testing.world import check_books, play, tiny
 
+MISFORTUNES = {
+    "deadline": ("pace.deadline=85 ms",),
+    "battery": ("fleet[1].battery={charge: 0.00001 %}",),
+    "churn": ("fleet[0].availability={name: random, up: 50 ms, down: 50 ms}",),
+    "memory": ("fleet[1].profile=stm32l4r5", "task.model={name: mlp, hidden: [2000]}"),
+    "data": ("fleet[0].data=none",),
+}
+"""Changes to the tiny world in which some devices cannot do what they are asked."""
+
 
 class MethodSuite(PluginSuite):
     """A method runs under any selection, pace and misfortune, and charges for all it does."""
@@ -47,20 +56,9 @@ class MethodSuite(PluginSuite):
         assert again.hashes == first.hashes
         assert again.trace.rounds == first.trace.rounds
 
-    @pytest.mark.parametrize(
-        "overrides",
-        [
-            ("pace.deadline=30 ms",),
-            ("fleet[1].battery={charge: 0.0001 %}",),
-            ("fleet[0].availability={name: random, up: 50 ms, down: 50 ms}",),
-            ("fleet[0].data=none", "fleet[1].profile=stm32l4r5"),
-        ],
-        ids=["deadline", "battery", "churn", "no data and no memory"],
-    )
-    def test_misfortune_ends_nothing_but_what_it_hits(
-        self, name: str, overrides: tuple[str, ...]
-    ) -> None:
-        scenario = self.world(name, "stop.rounds=4", *overrides)
+    @pytest.mark.parametrize("cause", MISFORTUNES)
+    def test_misfortune_ends_nothing_but_what_it_hits(self, name: str, cause: str) -> None:
+        scenario = self.world(name, "stop.rounds=4", *MISFORTUNES[cause])
         played = play(scenario)
         assert 0 < played.summary["rounds"] <= 4
         check_books(played.trace, scenario)

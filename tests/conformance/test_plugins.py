@@ -108,6 +108,7 @@ class TestData(DataSuite):
 @pytest.mark.parametrize(
     "name",
     [pytest.param(name, marks=pytest.mark.slow if name in LARGE else ()) for name in NEED_FILES],
+    scope="class",  # one set after the other, so that each is read once
 )
 class TestDataFromFiles(DataSuite):
     @pytest.fixture

@@ -179,15 +179,28 @@ def _cores() -> int:
 
 @contextmanager
 def _deaf() -> Iterator[None]:
-    """Processes started inside never see Ctrl-C; one that comes meanwhile reaches us afterwards."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    """Processes started inside never see Ctrl-C; one that comes meanwhile reaches us afterwards.
+
+    They inherit the blocked signal. Blocking alone would not keep it from us: it blocks one thread,
+    and numpy's linear algebra has others.
+    """
+    came: list[tuple[Any, ...]] = []
+    handler: Any = None
+    blocked: set[Any] = set()
+    main = threading.current_thread() is threading.main_thread()
+    if main:
+        handler = signal.signal(signal.SIGINT, lambda *event: came.append(event))
+    if hasattr(signal, "pthread_sigmask"):
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if hasattr(signal, "pthread_sigmask"):
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        if main:
+            signal.signal(signal.SIGINT, handler or signal.SIG_DFL)
+    if came and callable(handler):
+        handler(*came[0])
 
 
 def _kill(processes: ProcessPoolExecutor) -> None:
