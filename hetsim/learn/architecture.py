@@ -49,7 +49,9 @@ class Architecture:
         try:
             return plugin.make(MODELS, self.name, self.options, self.shape, self.classes)
         except (ValueError, TypeError) as fault:
-            raise SpecError(f'model "{self.name}" cannot be built: {fault}') from fault
+            raise SpecError(
+                f'model "{self.name}" cannot be built: {fault}', remedy="Change its options."
+            ) from fault
 
     @property
     def text(self) -> str:

@@ -111,8 +111,8 @@ class Node:
         empty = self.battery is not None and self.battery.empty
         draw = {} if empty else dict(self.base[self.state])
         for activity in self.activities:
-            for kind, watts in activity.power(self).items():
-                draw[kind] = draw.get(kind, 0.0) + watts
+            for kind, joules in activity.payers[self].items():
+                draw[kind] = draw.get(kind, 0.0) + joules * activity.rate
         self._draw, self._power = draw, sum(draw.values())
         self._count("power_w", self._power)
         if self.battery:

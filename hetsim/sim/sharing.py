@@ -23,7 +23,7 @@ from typing import Protocol
 
 import simpy
 
-from hetsim.core.quantities import Joules, Seconds, Watts
+from hetsim.core.quantities import Joules, Seconds
 from hetsim.sim.clock import SOLVE, Call
 
 _CLOSE = 1e-14
@@ -106,10 +106,6 @@ class Activity:
         self.settle(now)
         self.joules += (self.amount - self.done) * self._price
         self.done = self.amount
-
-    def power(self, payer: Drawn) -> dict[str, Watts]:
-        """What `payer` draws for it now, by kind."""
-        return {kind: joules * self.rate for kind, joules in self.payers[payer].items()}
 
     def reprice(
         self,
@@ -243,7 +239,8 @@ class Sharing:
                 left = max(activity.amount - activity.done, 0.0)
                 activity.eta = now + left / activity.rate if activity.rate else inf
                 if activity.rate != rate:
-                    payers.update(dict.fromkeys(activity.payers))
+                    for payer in activity.payers:
+                        payers[payer] = None
             component = Component(group)
             for activity in group:
                 activity.component = component

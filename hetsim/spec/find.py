@@ -10,8 +10,6 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import hetsim
-
 PROFILES, TOPOLOGIES = "device_profiles", "topologies"
 
 
@@ -47,6 +45,6 @@ def _folders(beside: Path | None) -> Iterator[Path]:
     for folder in os.environ.get("HETSIM_PATH", "").split(os.pathsep):
         if folder:
             yield Path(folder)
-    package = Path(hetsim.__file__).parent
+    package = Path(__file__).parents[1]
     installed = package / "_data"
     yield installed if installed.is_dir() else package.parent

@@ -14,7 +14,7 @@ from hetsim.testing.suite import PluginSuite
 from hetsim.testing.world import check_books, play, tiny
 
 MISFORTUNES = {
-    "deadline": ("pace.deadline=85 ms",),
+    "deadline": ("pace.deadline=200 ms",),
     "battery": ("fleet[1].battery={charge: 0.00001 %}",),
     "churn": ("fleet[0].availability={name: random, up: 50 ms, down: 50 ms}",),
     "memory": ("fleet[1].profile=stm32l4r5", "task.model={name: mlp, hidden: [2000]}"),

@@ -1,7 +1,7 @@
 """A federation small enough for a test: four devices on three technologies, 200 digits.
 
-Two boards share a Wi-Fi cell, a phone on its battery hangs on LTE, a Jetson on a switch; the server
-stands behind the switch. A run of two rounds takes a fraction of a second, training included.
+Two boards share a Wi-Fi cell, a phone with a battery hangs on LTE, far away, and a Jetson on the
+switch where the server is. A run of two rounds takes a fraction of a second, training included.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ fleet:
   - {profile: raspberry_pi_4b, count: 2, name: pi, link: {to: ap, rate: "40 Mbit/s"}}
   - profile: pixel_6
     name: phone
-    link: {to: lte-cell, up: "12 Mbit/s", down: "40 Mbit/s"}
+    link: {to: lte-cell, up: "12 Mbit/s", down: "40 Mbit/s", latency: "150 ms"}
     battery: {charge: "50 %"}
   - {profile: jetson_tx2, name: jetson, link: {to: switch, rate: "900 Mbit/s"}}
 network:

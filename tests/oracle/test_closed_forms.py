@@ -73,7 +73,7 @@ def test_battery_linear(cases: dict[str, dict[str, Any]]):
 
 def test_equal_flows(cases: dict[str, dict[str, Any]]):
     case = cases["equal_flows"]
-    count, rate = case["count"], case["bandwidth_Bps"]
+    count, rate = case["count"], float(case["bandwidth_Bps"])
     world = World()
     world.server()
     names = [f"d{i}" for i in range(count)]

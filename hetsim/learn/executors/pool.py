@@ -94,9 +94,8 @@ class Pool:
         """Stop the workers, whatever they are doing, and remove the shared files."""
         self._futures.clear()
         self._tasks.clear()
-        if hasattr(self, "_processes"):
-            _kill(self._processes)
-            self._folder.cleanup()
+        _kill(self._processes)
+        self._folder.cleanup()
 
     def _ended(self, block: bool) -> list[Future[Any]]:
         if block:

@@ -1,4 +1,4 @@
-"""Whether a sample fits a model."""
+"""Whether a sample fits a model, and whether a model's sizes make sense."""
 
 from __future__ import annotations
 
@@ -25,3 +25,14 @@ def require(model: str, shape: tuple[int, ...], axes: str, smallest: int) -> Non
             remedy="Choose a model for small samples (logistic, mlp, small_cnn), or a data set "
             "with larger ones (fashion_mnist, cifar10).",
         )
+
+
+def positive(**sizes: float) -> None:
+    """Refuse sizes that are not above zero.
+
+    Raises:
+        ValueError: one of them is not.
+    """
+    for name, size in sizes.items():
+        if size <= 0:
+            raise ValueError(f"{name} is {size}, and must be above zero")

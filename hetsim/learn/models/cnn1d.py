@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from hetsim.learn.models._shape import require
+from hetsim.learn.models._shape import positive, require
 
 
 def cnn1d(shape: tuple[int, ...], classes: int, *, width: int = 32) -> nn.Module:
     """The network for signals of at least 8 points; `width` channels, then twice as many."""
     require("cnn1d", shape, "channels, time", 8)
+    positive(width=width)
     return _Network(shape, classes, width)
 
 

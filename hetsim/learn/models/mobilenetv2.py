@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from hetsim.learn.models._shape import require
+from hetsim.learn.models._shape import positive, require
 
 _STAGES = (
     (1, 16, 1, 1), (6, 24, 2, 1), (6, 32, 3, 2), (6, 64, 4, 2),
@@ -21,6 +21,7 @@ _LAST = 1280
 def mobilenetv2(shape: tuple[int, ...], classes: int, *, width: float = 0.5) -> nn.Module:
     """MobileNetV2 for images of at least 9 x 9."""
     require("mobilenetv2", shape, "channels, height, width", 9)
+    positive(width=width)
     return _Network(shape[0], classes, width)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from hetsim.learn.models._shape import require
+from hetsim.learn.models._shape import positive, require
 
 
 def small_cnn(
@@ -13,6 +13,7 @@ def small_cnn(
 ) -> nn.Module:
     """The network for images of at least 4 x 4; `width` channels, then twice as many."""
     require("small_cnn", shape, "channels, height, width", 4)
+    positive(width=width, hidden=hidden)
     return _Network(shape, classes, width, hidden)
 
 

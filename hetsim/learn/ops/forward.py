@@ -38,10 +38,11 @@ def outputs(
     ready = net(ref.arg("arch"))
     ready.load(model)
     module = ready.module.eval()
-    with torch.no_grad():
-        for index in torch.from_numpy(rows.index).split(ref.arg("batch")):
-            x, y = resident.gather(rows.split, index)
-            yield module(x), y
+    for index in torch.from_numpy(rows.index).split(ref.arg("batch")):
+        x, y = resident.gather(rows.split, index)
+        with torch.no_grad():
+            logits = module(x)
+        yield logits, y
 
 
 def _forward(ref: Ref[Tensor], inputs: Sequence[Any], resident: Resident) -> Tensor:

@@ -31,6 +31,11 @@ class Schedutil:
 
     window: Seconds = 0.032
 
+    def __post_init__(self) -> None:
+        """Refuse to step without pause."""
+        if self.window <= 0.0:
+            raise ValueError("window is 0; the governor needs time between two steps")
+
     def choose(self, view: View) -> Choice:
         """One step towards the frequency that leaves a fifth idle."""
         points = tuple(

@@ -1,3 +1,4 @@
+import weakref
 from math import nan
 
 import pytest
@@ -31,8 +32,6 @@ def test_a_cancelled_call_holds_nothing():
     class Thing:
         def __call__(self) -> None:
             raise AssertionError
-
-    import weakref
 
     env, thing = simpy.Environment(), Thing()
     watch = weakref.ref(thing)

@@ -190,20 +190,21 @@ def test_a_battery_outlives_many_changes_of_power():
     assert node.total == pytest.approx(3000.0, rel=1e-12)
 
 
-def test_a_small_battery_empties_late_in_time():
+@pytest.mark.parametrize("start", [1e8 + i / 7 for i in range(8)])
+def test_a_small_battery_empties_late_in_time(start: float):
     """What the clock cannot resolve is empty: no endless looking at the same instant."""
     world = World()
     world.server(profile(idle=0.0))
     node = world.device("a", profile(idle=0.0), charge=1.0)
 
     async def script() -> None:
-        await Sleep(duration=1e8)
+        await Sleep(duration=start)
         await Compute(node="a", cost=Cost(flops=5.0))
 
     async def server() -> None:
         await Gather(children=(Child(script=script(), node="a"),))
 
-    assert world.run(server()) == pytest.approx(1e8 + 1.0, abs=1e-6)
+    assert world.run(server()) == pytest.approx(start + 1.0, abs=1e-6)
     assert node.state == "off"
 
 

@@ -1,0 +1,63 @@
+"""What a finished run adds up to."""
+
+from __future__ import annotations
+
+import pytest
+
+from hetsim.core.trace import ROLES
+from hetsim.testing import Played, play, tiny
+
+
+@pytest.fixture(scope="module")
+def played() -> Played:
+    return play(tiny("stop.rounds=6", "selection.cohort=4", "report.targets=[0.3, 0.6, 1.0]"))
+
+
+def test_targets_are_dated_by_the_first_round_that_reached_them(played: Played) -> None:
+    summary, rounds = played.summary, played.trace.rounds
+    for target in (0.3, 0.6):
+        first = next(row for row in rounds if row["accuracy"] >= target)
+        spent = sum(row["energy_j"] for row in rounds[: first["round"] + 1])
+        assert summary["time_to"][str(target)] == first["t1_s"]
+        assert summary["energy_to"][str(target)] == pytest.approx(spent)
+    assert summary["time_to"]["1.0"] is None
+    assert summary["energy_to"]["1.0"] is None
+
+
+def test_best_accuracy_is_not_the_last(played: Played) -> None:
+    scores = [row["accuracy"] for row in played.trace.rounds]
+    assert played.summary["accuracy"] == scores[-1]
+    assert played.summary["best_accuracy"] == max(scores)
+
+
+def test_rows_come_by_role_in_fleet_order(played: Played) -> None:
+    roles = [row["role"] for row in played.trace.devices]
+    assert roles == sorted(roles, key=ROLES.index)
+    assert [row["device"] for row in played.trace.devices] == [
+        "pi-0", "pi-1", "phone-0", "jetson-0", "server", "ap", "lte-cell--switch",
+    ]  # fmt: skip
+
+
+def test_equipment_draws_its_power_all_the_time(played: Played) -> None:
+    [point] = [row for row in played.trace.devices if row["device"] == "ap"]
+    assert point["energy_j"] == pytest.approx(6.0 * played.summary["simulated_s"])
+    assert point["active_j"] == 0.0
+
+
+def test_a_busy_line_draws_more_by_what_it_carries(played: Played) -> None:
+    """2 W idle, 3 W at 1 Gbit/s: 8 nJ a byte."""
+    rows = {row["device"]: row for row in played.trace.devices}
+    carried = rows["phone-0"]["bytes_up"] + rows["phone-0"]["bytes_down"]
+    assert carried > 0
+    assert rows["lte-cell--switch"]["active_j"] == pytest.approx(8e-9 * carried)
+
+
+def test_a_server_that_never_aggregates_is_idle() -> None:
+    summary = play(tiny("cost_only=true", "pace.deadline=1 ms")).summary
+    [server] = [
+        row for row in play(tiny("cost_only=true", "pace.deadline=1 ms")).trace.devices
+        if row["role"] == "server"
+    ]  # fmt: skip
+    assert summary["device_rounds"] == 0
+    assert server["active_j"] == 0.0
+    assert server["participant_j"] == server["energy_j"] == server["idle_j"] > 0.0

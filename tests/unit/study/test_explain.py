@@ -1,0 +1,94 @@
+"""The pages behind `check` and `explain`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from hetsim.core.errors import UnknownName
+from hetsim.core.registry import METHODS, NETWORKS
+from hetsim.spec.profile import list_profiles
+from hetsim.spec.schema import list_topologies
+from hetsim.study.explain import KINDS, Sheet, Table, explain, explain_topology
+from hetsim.testing.world import TOPOLOGY
+
+
+def cells(table: Table) -> list[dict[str, str]]:
+    return [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_list_is_a_sheet_of_plain_text(kind: str) -> None:
+    sheet = explain(kind)
+    assert sheet.title
+    for table in sheet.tables:
+        assert all(len(row) == len(table.columns) for row in table.rows)
+        assert all(isinstance(cell, str) for row in table.rows for cell in row)
+    assert json.loads(json.dumps(sheet.as_json()))["title"] == sheet.title
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [("method", METHODS.names()), ("network", NETWORKS.names()), ("device", list_profiles()),
+     ("topology", list_topologies())],
+)  # fmt: skip
+def test_lists_are_complete_and_say_something(kind: str, names: list[str]) -> None:
+    [table] = explain(kind).tables
+    assert [row[0] for row in table.rows] == names
+    assert all(row[-1] for row in table.rows)
+
+
+def test_options_of_a_plugin_have_type_default_and_meaning() -> None:
+    [table] = explain("method", "fedprox").tables
+    rows = {row["option"]: row for row in cells(table)}
+    assert rows["mu"]["default"] == "0.01"
+    assert rows["epochs"]["takes"] == "a whole number"
+    assert all(row["meaning"] for row in rows.values())
+
+
+def test_a_device_shows_points_and_sources() -> None:
+    sheet = explain("device", "raspberry_pi_4b")
+    *domains, sources = sheet.tables
+    assert domains
+    assert len(sources.rows) > 5
+    assert all(row[-1] for row in sources.rows)
+
+
+@pytest.mark.parametrize("kind", ["method", "network", "device", "policy", "topology"])
+def test_an_unknown_name_is_no_crash(kind: str) -> None:
+    with pytest.raises(Exception, match="thing-that-is-not") as refusal:
+        explain(kind, "thing-that-is-not")
+    assert getattr(refusal.value, "remedy", "")
+
+
+def test_an_unknown_kind() -> None:
+    with pytest.raises(UnknownName, match='Did you mean "network"'):
+        explain("networks")
+
+
+@pytest.fixture
+def sheet(tmp_path: Path) -> Sheet:
+    (tmp_path / "tiny.yaml").write_text(
+        TOPOLOGY.replace("model: logistic", "model: {name: mlp, hidden: [2000]}").replace(
+            "profile: jetson_tx2", "profile: stm32l4r5"
+        )
+    )
+    return explain_topology(tmp_path / "tiny.yaml")
+
+
+def test_a_topology_says_what_would_be_simulated(sheet: Sheet) -> None:
+    fleet, links = (cells(table) for table in sheet.tables)
+    assert sheet.title == "tiny"
+    assert [row["count"] for row in fleet] == ["2", "1", "1"]
+    assert [row["samples"] for row in fleet] == ["50-50"] * 3
+    assert [row["battery"].split(" of ")[0] for row in fleet] == ["mains", "50 %", "mains"]
+    assert [row["between"] for row in links] == ["ap - switch", "lte-cell - switch"]
+    assert "4 devices train mlp (150,010 parameters" in sheet.text[0]
+
+
+def test_what_does_not_fit_is_said_before_the_run(sheet: Sheet) -> None:
+    fits = [row["one pass over them"] for row in cells(sheet.tables[0])]
+    assert [text.startswith("does not fit") for text in fits] == [False, False, True]
+    assert " of " in fits[-1]
