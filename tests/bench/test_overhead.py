@@ -7,7 +7,6 @@ Both sides take the same steps on the same batches; the simulated side has its w
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from statistics import median
 
 import numpy as np
@@ -16,8 +15,8 @@ import torch
 from torch.nn import functional as F
 
 from hetsim.core.rng import entropy
-from hetsim.learn.lab import Lab
 from hetsim.learn.executors.inline import Inline
+from hetsim.learn.lab import Lab
 from hetsim.learn.numerics import single_thread
 from hetsim.learn.store import MemoryStore
 from hetsim.spec.build import Scenario, resolve

@@ -75,11 +75,11 @@ class TestGather:
 
         assert played(run, server()) == 3.0
         assert [client.dropped["deadline"] for client in run.clients] == [0, 0, 1, 1]
-        for client, seconds in zip(run.clients, (1.0, 1.0, 3.0, 3.0), strict=True):
-            idle = sum(client.node.base["idle"].values())
-            battery = client.node.battery
+        for each, seconds in zip(run.clients, (1.0, 1.0, 3.0, 3.0), strict=True):
+            idle = sum(each.node.base["idle"].values())
+            battery = each.node.battery
             drawn = idle * seconds / (battery.efficiency if battery else 1.0)
-            assert client.participated == pytest.approx(drawn)
+            assert each.participated == pytest.approx(drawn)
 
     def test_nobody_to_ask(self) -> None:
         run = world()

@@ -144,7 +144,7 @@ def test_a_stream_cut_short_tells_its_progress(duo: World):
     assert duo.run(server()) == 3.0
     assert progress == [pytest.approx(0.25)]
     forward, wire, _ = duo.trace.spans
-    assert (forward.outcome, forward.progress) == ("dropped", pytest.approx(0.25))
+    assert (forward.outcome, forward.progress) == ("deadline", pytest.approx(0.25))
     assert (wire.size, wire.energy) == (pytest.approx(2.0), pytest.approx(3.0))
 
 

@@ -129,7 +129,7 @@ def test_a_transfer_dropped_in_its_latency_moved_nothing():
     assert outcome.dropped is not None
     assert outcome.dropped.progress == 0.0
     [span] = world.trace.spans
-    assert (span.t1, span.size, span.energy, span.outcome) == (1.0, 0.0, 0.0, "dropped")
+    assert (span.t1, span.size, span.energy, span.outcome) == (1.0, 0.0, 0.0, "deadline")
     assert world.run(do(Sleep(duration=9.0))) == 10.0
     assert len(world.trace.spans) == 1, "it did not start after all"
 
@@ -207,7 +207,7 @@ def test_a_deadline_drops_the_unfinished(world: World):
     assert causes(outcomes) == ["done", "deadline", "deadline"]
     assert [o.dropped.progress for o in outcomes if o.dropped] == [0.5, 0.25]
     assert [o.finished for o in outcomes] == [1.0, 2.0, 2.0]
-    assert [(s.outcome, s.progress) for s in world.trace.spans] == [("done", 1), ("dropped", 0.5)]
+    assert [(s.outcome, s.progress) for s in world.trace.spans] == [("done", 1), ("deadline", 0.5)]
 
 
 def test_what_ends_at_the_deadline_is_in_time(world: World):
@@ -346,7 +346,7 @@ def test_a_battery_empties_in_the_middle_of_a_step():
     assert (outcome.dropped.cause, outcome.dropped.progress) == ("battery", 0.5)
     assert outcome.finished == 5.0
     [span] = world.trace.spans
-    assert (span.t1, span.energy, span.outcome, span.progress) == (5.0, 5.0, "dropped", 0.5)
+    assert (span.t1, span.energy, span.outcome, span.progress) == (5.0, 5.0, "battery", 0.5)
     assert node.energy == {"idle": 5.0, "compute": 5.0}
     assert [note[:3] for note in world.trace.notes] == [(5.0, "a", "battery")]
     assert causes(gather(world, child(do(work(1.0))))) == ["battery"], "and it stays empty"
@@ -569,7 +569,7 @@ def test_what_still_runs_at_the_end_is_accounted_for(world: World):
 
     assert world.run(server()) == 4.0
     [span] = world.trace.spans
-    assert (span.t1, span.energy, span.outcome, span.progress) == (4.0, 4.0, "dropped", 0.4)
+    assert (span.t1, span.energy, span.outcome, span.progress) == (4.0, 4.0, "deadline", 0.4)
     assert world.joules("a") == {"idle": 4.0, "compute": 4.0}
 
 
