@@ -23,8 +23,8 @@ SMALL = ("stop.rounds=3", "selection.cohort=6", "report.evaluate_every=1")
 MIX = "topologies/iot_mix.yaml"
 
 
-def small(out: Path, **kwargs: object) -> Result:
-    settings = Settings(causality=True, **kwargs)  # type: ignore[arg-type]
+def small(out: Path, *, executor: str = "inline", workers: int | None = None) -> Result:
+    settings = Settings(causality=True, executor=executor, workers=workers)
     return run(MIX, out=out, overrides=SMALL, settings=settings)
 
 

@@ -161,7 +161,7 @@ def test_what_comes_too_late_is_paid_for(late: Played) -> None:
     assert phone["rounds_done"] == 0
     assert 0.0 < phone["active_j"] < phone["energy_j"]
     assert phone["active_j"] < phone["participant_j"] <= phone["energy_j"]
-    cut = [span for span in late.trace.spans if span.outcome == "dropped"]
+    cut = [span for span in late.trace.spans if span.outcome == "deadline"]
     assert {span.actor for span in cut} == {"phone-0"}
     assert all(0.0 <= span.progress < 1.0 for span in cut)
     assert all(0.2 <= row["t1_s"] - row["t0_s"] < 0.21 for row in late.trace.rounds)
