@@ -83,6 +83,7 @@ class Trace:
         summary: content of `summary.json`.
         spec: the resolved spec, plain JSON values.
         provenance: content of `provenance.json`.
+        made: values that were paid for, by operation; not in the files.
     """
 
     spans: list[Span] = field(default_factory=list[Span])
@@ -93,11 +94,7 @@ class Trace:
     summary: dict[str, Any] = field(default_factory=dict[str, Any])
     spec: dict[str, Any] = field(default_factory=dict[str, Any])
     provenance: dict[str, Any] = field(default_factory=dict[str, Any])
-
-    @property
-    def made(self) -> int:
-        """How many different values were paid for."""
-        return len({span.key for span in self.spans if span.key})
+    made: dict[str, int] = field(default_factory=dict[str, int])
 
     def count(self, t: Seconds, actor: str, track: str, value: float) -> None:
         """Record that a quantity keeps `value` from `t` on."""

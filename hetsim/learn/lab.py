@@ -11,7 +11,7 @@ updates are never all in memory unless a script holds on to them.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
@@ -79,14 +79,11 @@ class Lab:
         self._wishes.clear()
         self._executor.close()
 
-    def counts(self, made: int) -> dict[str, int]:
-        """How much work the graph was, if the run named `made` different values in all."""
-        executed, read = self.executed.total(), self.from_store.total()
-        return {
-            "executed": executed,
-            "from_store": read,
-            "never_needed": max(0, made - executed - read),
-        }
+    def never_needed(self, made: Mapping[str, int]) -> int:
+        """Values that were paid for, by operation, and that nobody ever looked at."""
+        return sum(
+            max(0, count - self.executed[op] - self.from_store[op]) for op, count in made.items()
+        )
 
     def _plan(self, wish: Ref[Any], keep: bool) -> _Box:
         """Make a job of every value that the wish needs and that nobody has planned yet."""
@@ -227,9 +224,9 @@ class CostOnlyLab:
     def close(self) -> None:
         """Nothing is held."""
 
-    def counts(self, made: int) -> dict[str, int]:
-        """As `Lab.counts`."""
-        return {"executed": 0, "from_store": 0, "never_needed": made}
+    def never_needed(self, made: Mapping[str, int]) -> int:
+        """All of them."""
+        return sum(made.values())
 
 
 class _Box:

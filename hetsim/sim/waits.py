@@ -135,6 +135,9 @@ class Jobs:
                 assert self.job
                 kernel.span(self.t0, stage, self.job, index, progress, outcome)
                 index += 1
+            if isinstance(stage, Compute) and stage.makes:
+                made = kernel.trace.made
+                made[stage.makes.op] = made.get(stage.makes.op, 0) + 1
             if outcome == "done":
                 if isinstance(stage, Compute):
                     kernel.hold(stage.node, (stage.makes,) if stage.makes else ())

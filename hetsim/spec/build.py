@@ -43,6 +43,7 @@ from hetsim.federation.ledger import settle_up
 from hetsim.federation.run import Method, Run, Stop
 from hetsim.learn.architecture import Architecture
 from hetsim.learn.data.base import Dataset
+from hetsim.learn.journal import Journal
 from hetsim.learn.lab import CostOnlyLab, Lab
 from hetsim.learn.meter import Sheet, measure, train_cost
 from hetsim.learn.numerics import model_hash, single_thread
@@ -262,6 +263,7 @@ class Scenario:
         self,
         lab: Lab | CostOnlyLab,
         *,
+        journal: Path | None = None,
         causality: bool = False,
         progress: Callable[[Progress], None] = lambda progress: None,
     ) -> Trace:
@@ -269,10 +271,11 @@ class Scenario:
 
         Args:
             lab: computes what is learned.
+            journal: file in which observed values are kept for a replay.
             causality: refuse scripts that use a value no one paid to bring to its node.
             progress: called after each round.
         """
-        run = self.world(lab, causality=causality, progress=progress)
+        run = self.world(lab, journal=journal, causality=causality, progress=progress)
         end = run.kernel.run(self.method().server(run), _SERVER)
         return self._finish(run, lab, end)
 
@@ -280,12 +283,14 @@ class Scenario:
         self,
         lab: Lab | CostOnlyLab,
         *,
+        journal: Path | None = None,
         causality: bool = False,
         progress: Callable[[Progress], None] = lambda progress: None,
     ) -> Run:
         """Kernel, network, nodes and clients at t = 0."""
         spec = self.spec
-        kernel = Kernel(Trace(), observer=lab.settle, causality=causality)
+        observe = Journal(journal, lab, version("hetsim")).settle if journal else lab.settle
+        kernel = Kernel(Trace(), observer=observe, causality=causality)
         stop, every = spec.stop, spec.report.evaluate_every
         server = self._server(kernel)
         run = Run(

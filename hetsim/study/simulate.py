@@ -157,7 +157,10 @@ def simulate(scenario: Scenario, settings: Settings, folder: Path | None) -> Res
     try:
         return _simulate(scenario, settings, folder)
     except KeyboardInterrupt as stop:
-        kept = f" Go on with: {run_folder.resume_line(folder)}" if folder else ""
+        line = run_folder.resume_line(folder) if folder else ""
+        for option, value in (("data", settings.data), ("store", settings.store)):
+            line += f" --{option} {value}" if value else ""
+        kept = f" Go on with: {line}" if folder else ""
         raise Interrupted(f"interrupted.{kept}") from stop
 
 
@@ -170,7 +173,12 @@ def _simulate(scenario: Scenario, settings: Settings, folder: Path | None) -> Re
         store=None if settings.no_store else store,
     )
     try:
-        trace = scenario.play(lab, causality=settings.causality, progress=settings.progress)
+        trace = scenario.play(
+            lab,
+            journal=folder / "journal.jsonl" if folder else None,
+            causality=settings.causality,
+            progress=settings.progress,
+        )
         played = monotonic()
         host = {
             "executor": settings.executor,
@@ -184,7 +192,7 @@ def _simulate(scenario: Scenario, settings: Settings, folder: Path | None) -> Re
             "refs": {
                 "executed": dict(sorted(lab.executed.items())),
                 "from_store": dict(sorted(lab.from_store.items())),
-                "never_needed": lab.counts(trace.made)["never_needed"],
+                "never_needed": lab.never_needed(trace.made),
             },
         }
     finally:
