@@ -37,12 +37,32 @@ class _Verbs(TyperGroup):
 app = typer.Typer(
     name="hetsim",
     cls=_Verbs,
-    help="How long does it take, how many joules, who drops out, and how good does it get?",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from hetsim import __version__
+
+        print(f"hetsim {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """How long does it take, how many joules, who drops out, and how good does it get?"""
+
 
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 _Set = Annotated[

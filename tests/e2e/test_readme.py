@@ -93,5 +93,3 @@ def _rounded(text: str) -> str:
     """Learned numbers (accuracy and when it is reached) may differ between CPU types: left out."""
     kept = [line for line in text.splitlines() if not line.startswith(("How good", "Written to"))]
     return "\n".join(kept).strip()
-
-
