@@ -19,7 +19,6 @@ from shutil import copyfile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import yaml
 
 from hetsim.core.cost import Cost
 from hetsim.core.errors import SpecError
@@ -59,8 +58,8 @@ from hetsim.sim.graph import Attachment
 from hetsim.sim.kernel import Kernel
 from hetsim.sim.network.base import Station, Technology
 from hetsim.sim.node import Node
-from hetsim.spec.load import key_of
-from hetsim.spec.options import make, resolved
+from hetsim.spec.load import dump, key_of
+from hetsim.spec.options import arguments, make, resolved
 from hetsim.spec.profile import find_profile, load_profile, profile_hash
 
 if TYPE_CHECKING:
@@ -167,7 +166,7 @@ class Scenario:
 
     def text(self) -> str:
         """Content of `spec.yaml`."""
-        return yaml.safe_dump(self.spec.resolved(), sort_keys=False, allow_unicode=True)
+        return dump(self.spec.resolved())
 
     def copy_profiles(self, folder: Path) -> None:
         """Put profiles that do not come with hetsim beside `spec.yaml`."""
@@ -462,7 +461,8 @@ def resolve(spec: Spec, data: Path | None = None) -> Scenario:
     dataset: Dataset = make(loader, task.data.options, data, where=where, key="task.data")
     where = partial(spec.where, "task", "model")
     family = MODELS.load(task.model.name, where=where(), key="task.model")
-    options = resolved(family, task.model.options, where=where, key="task.model")
+    written = resolved(family, task.model.options, where=where, key="task.model")
+    options = arguments(family, written, where=where, key="task.model")
     architecture = Architecture.of(task.model.name, dataset.shape, dataset.classes, options)
     scenario = Scenario(spec, tuple(loaded[path] for path in paths), paths, dataset, architecture)
     scenario.check()
