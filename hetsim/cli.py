@@ -106,21 +106,24 @@ def run(
 
     if topology is None and resume is None:
         raise SpecError("no topology", where="run", remedy="Example: hetsim run iot_mix")
-    if resume is not None and (set_ or seed is not None or cost_only or out or force):
+    begun = resume is not None and (resume / "spec.yaml").is_file()
+    if begun and (set_ or seed is not None or cost_only or out or force):
         raise SpecError(
             "--set, --seed, --cost-only, --out and --force cannot change a run that has begun",
             where="--resume",
             remedy=f"Go on with it as it is: hetsim run --resume {resume}",
         )
+    if store and no_store:
+        raise SpecError("contradicts --store", where="--no-store", remedy="Leave one of them out.")
     overrides = [*(set_ or []), *(["cost_only=true"] if cost_only else [])]
-    spec = _load(topology, overrides, seed) if resume is None and topology else None
+    spec = _load(topology, overrides, seed) if topology else None
     with screen.progress(live=not (quiet or as_json)) as progress:
         settings = study.Settings(
             data=data, executor=executor, store=store, no_store=no_store,
             report=not no_report, progress=progress,
         )  # fmt: skip
         if resume is not None:
-            result = study.resume(resume, topology=topology, settings=settings)
+            result = study.resume(resume, topology=spec, settings=settings)
         else:
             assert spec is not None
             result = study.run(spec, out=out, force=force, settings=settings)
@@ -154,7 +157,9 @@ def check(
     epilog="Example: hetsim explain device raspberry_pi_4b   |   hetsim explain run runs/iot_mix-…"
 )
 def explain(
-    kind: Annotated[str, typer.Argument(help="device, method, network, policy, topology or run.")],
+    kind: Annotated[
+        str | None, typer.Argument(help="device, method, network, policy, topology or run.")
+    ] = None,
     name: Annotated[str | None, typer.Argument(help="Without it: the list.")] = None,
     as_json: _Json = False,
 ) -> None:

@@ -62,6 +62,9 @@ def closing(result: Result) -> None:
     table.add_column(overflow="fold")
     for question, answer in answers(summary):
         table.add_row(question, answer)
+    for note in result.trace.notes:
+        if note.cause == "end":
+            table.add_row("Ended early", note.text)
     if result.folder:
         table.add_row("Written to", str(result.folder))
     console.print(table)

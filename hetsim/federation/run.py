@@ -14,7 +14,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import numpy as np
 
 from hetsim.core.cost import Cost
-from hetsim.core.errors import si
+from hetsim.core.errors import HetsimError, si
 from hetsim.core.quantities import Fraction, Joules, Seconds
 from hetsim.core.ref import Ref
 from hetsim.core.rng import entropy, rng
@@ -33,6 +33,10 @@ class Method(Protocol):
 
     async def server(self, run: Run) -> None:
         """Play the whole run."""
+        ...
+
+    def work(self, client: Client, model: Ref[Any]) -> Cost | None:
+        """What a round asks of a client that holds data; None if clients compute nothing."""
         ...
 
 
@@ -168,7 +172,11 @@ class Run:
         return model
 
     def require(self, cost: Callable[[Client], Cost]) -> None:
-        """Exclude every client whose memory cannot hold `cost(client)`, with the numbers."""
+        """Exclude every client whose memory cannot hold `cost(client)`, with the numbers.
+
+        Raises:
+            HetsimError: nobody is left.
+        """
         for client in self.clients:
             if client.excluded:
                 continue
@@ -182,6 +190,16 @@ class Run:
                     f"training needs {si(need)}B of memory; "
                     f"{si(client.node.memory.capacity)}B are available",
                 )
+        if not any(client.hopeful for client in self.clients):
+            reasons = dict.fromkeys(
+                f"{client.id}: {client.excluded or 'the battery is empty'}"
+                for client in self.clients
+            )
+            shown = "\n    ".join(list(reasons)[:_SHOWN])
+            raise HetsimError(
+                f"no device can take part:\n    {shown}\n"
+                "    Choose a smaller model or batch, or devices with more memory."
+            )
 
     async def cohort(self, script: Callable[..., Script[T]], *args: Any) -> list[Reply[T]]:
         """Ask a cohort, as selection and pace decide, to play `script(client, *args)`."""
@@ -309,5 +327,6 @@ class Run:
         return None
 
 
+_SHOWN = 5
 _RETRY: Seconds = 10.0
 """How long a server waits before it looks again for clients that are present."""

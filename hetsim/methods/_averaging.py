@@ -6,6 +6,7 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from hetsim.core.cost import Cost
 from hetsim.core.ref import Ref
 from hetsim.federation.client import Client
 from hetsim.federation.run import Run
@@ -52,7 +53,7 @@ class Averaging:
     async def server(self, run: Run) -> None:
         """Rounds of: select, train locally, average, report."""
         model = run.initial_model()
-        run.require(lambda client: client.training_cost(model, **self.training))
+        run.require(lambda client: self.work(client, model))
         while run.going:
             replies = await run.cohort(self.client, model)
             if replies:
@@ -63,6 +64,10 @@ class Averaging:
                 model = ops.mean([reply.value for reply in replies], weights=weights)
                 await run.server.compute(model)
             await run.report(model)
+
+    def work(self, client: Client, model: Ref[Any]) -> Cost:
+        """Training on the shard."""
+        return client.training_cost(model, **self.training)
 
     async def client(self, device: Client, model: Ref[Any]) -> Ref[Any]:
         """Download, train, upload."""

@@ -9,7 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from hetsim.core.ref import Ref
 from hetsim.core.rng import entropy
+from hetsim.federation.client import Client
 from hetsim.federation.run import Run
 from hetsim.learn import ops
 from hetsim.methods import _sgd
@@ -43,6 +45,9 @@ class Centralised:
             "epochs": self.epochs, "batch": self.batch, "lr": self.lr,
             "momentum": self.momentum, "weight_decay": self.weight_decay,
         }  # fmt: skip
+
+    def work(self, client: Client, model: Ref[Any]) -> None:
+        """Nothing: the server trains."""
 
     async def server(self, run: Run) -> None:
         """Train, report, and so on."""

@@ -26,9 +26,17 @@ from hetsim.spec.load import as_list, in_words
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """How values of a type are described, read from a file, and written back."""
+    """How values of a type are described, read from a file, and written back.
+
+    Attributes:
+        words: what it takes, for people.
+        form: the same as JSON Schema, for editors.
+        read: from what a file says.
+        write: to what a file would say.
+    """
 
     words: str
+    form: Mapping[str, Any]
     read: Callable[[object], object]
     write: Callable[[Any], object]
 
@@ -52,6 +60,14 @@ def type_of(annotation: str, names: Mapping[str, Any]) -> Type:
 def whole(value: object) -> object:
     """A whole number from `1e6` too; anything else unchanged."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def quantity_form(dimension: units.Dimension) -> dict[str, Any]:
+    """JSON Schema of a quantity: text with a unit; a fraction may be bare."""
+    text = {"type": "string", "examples": [units.example(dimension)]}
+    if dimension == "fraction":
+        return {"anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, text]}
+    return text
 
 
 _QUANTITIES: dict[str, units.Dimension] = {
@@ -94,19 +110,20 @@ def _type(node: ast.expr, names: Mapping[str, Any]) -> Type:
 def _quantity(dimension: units.Dimension) -> Type:
     return Type(
         f'{dimension}, such as "{units.example(dimension)}"',
+        quantity_form(dimension),
         lambda value: units.parse(value, dimension),
         lambda value: units.format(value, dimension),
     )
 
 
-def _checked(words: str, example: str, test: Callable[[object], bool]) -> Type:
+def _checked(words: str, form: str, example: str, test: Callable[[object], bool]) -> Type:
     def read(value: object) -> object:
         value = whole(value) if words == "a whole number" else value
         if not test(value):
             raise _wrong(words, value, f"Write {words} such as {example}.")
         return value
 
-    return Type(words, read, lambda value: value)
+    return Type(words, {"type": form}, read, lambda value: value)
 
 
 def _number() -> Type:
@@ -119,7 +136,7 @@ def _number() -> Type:
             raise _wrong("a finite number", value, remedy)
         return float(value)
 
-    return Type("a number", read, lambda value: float(value))
+    return Type("a number", {"type": "number"}, read, lambda value: float(value))
 
 
 def _either(left: Type, right: Type) -> Type:
@@ -140,14 +157,19 @@ def _either(left: Type, right: Type) -> Type:
         except (SpecError, TypeError, ValueError):
             return right.write(value)
 
-    return Type(f"{left.words} or {right.words}", read, write)
+    form = {"anyOf": [left.form, right.form]}
+    return Type(f"{left.words} or {right.words}", form, read, write)
 
 
 def _many(item: Type) -> Type:
     def read(value: object) -> object:
         return tuple(item.read(one) for one in _list(value, "a list"))
 
-    return Type(f"a list of: {item.words}", read, lambda value: [item.write(one) for one in value])
+    def write(value: Any) -> object:
+        return [item.write(one) for one in value]
+
+    form = {"type": "array", "items": item.form}
+    return Type(f"a list of: {item.words}", form, read, write)
 
 
 def _several(items: list[Type]) -> Type:
@@ -164,7 +186,13 @@ def _several(items: list[Type]) -> Type:
     def write(value: Any) -> object:
         return [item.write(one) for item, one in zip(items, value, strict=True)]
 
-    return Type(words, read, write)
+    form = {
+        "type": "array",
+        "prefixItems": [item.form for item in items],
+        "minItems": len(items),
+        "maxItems": len(items),
+    }
+    return Type(words, form, read, write)
 
 
 def _one_of(choices: tuple[object, ...]) -> Type:
@@ -178,7 +206,7 @@ def _one_of(choices: tuple[object, ...]) -> Type:
         hint = did_you_mean(str(value), known)
         raise SpecError(f"{in_words(value)} is not allowed.{hint}", remedy=f"Write {words}.")
 
-    return Type(words, read, lambda value: value)
+    return Type(words, {"enum": list(choices)}, read, lambda value: value)
 
 
 def _list(value: object, words: str) -> list[object]:
@@ -197,18 +225,19 @@ def _wrong(words: str, value: object, remedy: str) -> SpecError:
     return SpecError(f"expected {words}, got {in_words(value)}.", remedy=remedy)
 
 
-_NONE = Type("none", _none, lambda value: "none")
+_NONE = Type("none", {"const": "none"}, _none, lambda value: "none")
 _PLAIN: dict[str, Type] = {
     "int": _checked(
-        "a whole number", "10", lambda v: isinstance(v, int) and not isinstance(v, bool)
+        "a whole number", "integer", "10", lambda v: isinstance(v, int) and not isinstance(v, bool)
     ),
-    "bool": _checked("true or false", "true", lambda v: isinstance(v, bool)),
-    "str": _checked("text", '"abc"', lambda v: isinstance(v, str)),
+    "bool": _checked("true or false", "boolean", "true", lambda v: isinstance(v, bool)),
+    "str": _checked("text", "string", '"abc"', lambda v: isinstance(v, str)),
     "float": _number(),
     "Flops": _number(),
     "Cycles": _number(),
     "Fraction": Type(
         "a number between 0 and 1, or a percentage",
+        quantity_form("fraction"),
         lambda value: units.parse(value, "fraction"),
         lambda value: float(value),
     ),

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from importlib.metadata import version
-from math import ceil, inf
+from math import inf
 from pathlib import Path
 from shutil import copyfile
 from typing import TYPE_CHECKING, Any
@@ -44,7 +44,7 @@ from hetsim.learn.architecture import Architecture
 from hetsim.learn.data.base import Dataset
 from hetsim.learn.journal import Journal
 from hetsim.learn.lab import CostOnlyLab, Lab
-from hetsim.learn.meter import Sheet, measure, train_cost
+from hetsim.learn.meter import Sheet, measure
 from hetsim.learn.numerics import model_hash, single_thread
 from hetsim.learn.resident import Resident
 from hetsim.learn.store import MemoryStore, Store
@@ -66,6 +66,11 @@ if TYPE_CHECKING:
     from hetsim.spec.schema import Group, Plugin, Spec
 
 _SERVER = "server"
+_PACKAGED = tuple(
+    root / "device_profiles"
+    for root in (Path(__file__).resolve().parents[1] / "_data", Path(__file__).resolve().parents[2])
+)
+"""Where profiles that come with hetsim are: in a wheel, in a checkout."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,10 +173,24 @@ class Scenario:
         """Content of `spec.yaml`."""
         return dump(self.spec.resolved())
 
+    def provenance(self) -> dict[str, Any]:
+        """Content of `provenance.json`: what the run is made of."""
+        return {
+            "hetsim": version("hetsim"),
+            "python": platform.python_version(),
+            "packages": {
+                name: version(name) for name in ("networkx", "numpy", "scipy", "simpy", "torch")
+            },
+            "seed": self.spec.seed,
+            "spec_hash": self.digest,
+            "hashes": self.hashes,
+        }
+
     def copy_profiles(self, folder: Path) -> None:
         """Put profiles that do not come with hetsim beside `spec.yaml`."""
         for path in dict.fromkeys(self.paths):
-            if find_profile(path.stem, None, missing_ok=True) != path:
+            home = path.resolve().parent
+            if home not in _PACKAGED and home != folder.resolve():
                 copyfile(path, folder / path.name)
 
     def members(self) -> list[Member]:
@@ -229,12 +248,14 @@ class Scenario:
         """Counts of the model."""
         return measure(self.architecture)
 
-    def pass_cost(self, samples: int, batch: int) -> Cost:
-        """Work of one pass of plain SGD over `samples` samples."""
-        steps = max(ceil(samples / batch), 1)
-        return train_cost(
-            self.architecture, steps=steps, batch=batch, samples=samples, momentum=False
-        )
+    def workload(self) -> list[tuple[Member, Client, Cost | None]]:
+        """What a round asks of each device, by the method's own account; None for nothing."""
+        run, method = self.world(CostOnlyLab()), self.method()
+        model = run.initial_model()
+        return [
+            (member, client, method.work(client, model) if client.shard else None)
+            for member, client in zip(self._members, run.clients, strict=True)
+        ]
 
     # --- playing --------------------------------------------------------------------------------
 
@@ -424,16 +445,7 @@ class Scenario:
         settle_up(run, end, scores, self.spec.report.targets, heads)
         trace = run.kernel.trace
         trace.spec = self.spec.resolved()
-        trace.provenance = {
-            "hetsim": version("hetsim"),
-            "python": platform.python_version(),
-            "packages": {
-                name: version(name) for name in ("networkx", "numpy", "scipy", "simpy", "torch")
-            },
-            "seed": self.spec.seed,
-            "spec_hash": self.digest,
-            "hashes": self.hashes,
-        }
+        trace.provenance = self.provenance()
         return trace
 
 
@@ -447,6 +459,10 @@ def resolve(spec: Spec, data: Path | None = None) -> Scenario:
     Raises:
         SpecError: a name, an option or a combination is wrong.
     """
+    if data is not None and not data.is_dir():
+        raise SpecError(
+            "is no folder", where=f"--data {data}", remedy="Give the folder of the data sets."
+        )
     beside = spec.origin.parent
     names = [*(group.profile for group in spec.fleet), spec.server.profile]
     places = [*(("fleet", i, "profile") for i in range(len(spec.fleet))), ("server", "profile")]

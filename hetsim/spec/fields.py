@@ -12,7 +12,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from hetsim.core.errors import SpecError
 from hetsim.spec import options, units
-from hetsim.spec.annotation import whole
+from hetsim.spec.annotation import quantity_form, whole
 from hetsim.spec.load import Place, as_mapping, in_words
 
 
@@ -52,10 +52,7 @@ class Quantity:
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        text = {"type": "string", "examples": [units.example(self.dimension)]}
-        if self.dimension == "fraction":
-            return {"anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, text]}
-        return {**text, "description": f"{self.dimension}, with a unit"}
+        return quantity_form(self.dimension)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,26 +126,42 @@ class PlugIn:
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        name = {"type": "string", "enum": self.names}
-        return plug_in_form(name, "name", required=not self.default)
+        return self.form("name")
 
+    def form(self, key: str) -> JsonSchemaValue:
+        """JSON Schema: a name, or for each plug-in a mapping with its name and its options.
 
-def plug_in_form(name: JsonSchemaValue, key: str, *, required: bool) -> JsonSchemaValue:
-    """JSON Schema of a plug-in: its name, or a mapping with the name and options."""
-    section: JsonSchemaValue = {
-        "type": "object",
-        "properties": {key: name},
-        "additionalProperties": True,
-    }
-    return {"anyOf": [name, section | ({"required": [key]} if required else {})]}
+        Imports every plug-in of the kind.
+
+        Args:
+            key: under which a mapping names the plug-in.
+        """
+        names: JsonSchemaValue = {"type": "string", "enum": self.names}
+        return {"anyOf": [names, *(self._section(name, key) for name in self.names)]}
+
+    def _section(self, name: str, key: str) -> JsonSchemaValue:
+        plugin = options.REGISTRIES[self.kind].load(name)
+        form = options.form(plugin)
+        form["title"] = name
+        form["description"] = (plugin.__doc__ or "").partition("\n")[0]
+        form["properties"] = {key: {"const": name}, **form["properties"]}
+        if name != self.default:
+            form["required"] = [key, *form["required"]]
+        return form
 
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """A whole number; `1e6` is one."""
+    """A whole number; `1e6` is one.
+
+    Attributes:
+        least, most: its limits.
+        instead: what to write for a smaller one, where that means something.
+    """
 
     least: int
     most: int
+    instead: str = ""
 
     def read(self, value: object) -> int:
         """The number, inside its limits."""
@@ -158,7 +171,8 @@ class Whole:
             raise Fault(what, f"Write a number from {self.least} to {self.most}.")
         if not self.least <= number <= self.most:
             what = f"{in_words(value)} is not between {self.least} and {self.most}."
-            raise Fault(what, "Write a number between them.")
+            remedy = self.instead if number < self.least else ""
+            raise Fault(what, remedy or "Write a number between them.")
         return number
 
     def __get_pydantic_core_schema__(

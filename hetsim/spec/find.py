@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from os.path import isfile  # False, not OSError, for a name that no file can have
 from pathlib import Path
 
 PROFILES, TOPOLOGIES = "device_profiles", "topologies"
 
 
 def look_up(kind: str, text: str, beside: Path | None = None) -> Path | None:
-    """The file that `text` means, a path or a name without suffix; None if there is none.
+    """The file that `text` means, a path or a name without `.yaml`; None if there is none.
 
     Args:
         kind: `PROFILES` or `TOPOLOGIES`.
@@ -22,13 +23,13 @@ def look_up(kind: str, text: str, beside: Path | None = None) -> Path | None:
         beside: a folder to look into before the others.
     """
     given = Path(text)
-    if given.suffix in (".yaml", ".yml") and given.is_file():
+    if isfile(given):
         return given
     names = [text] if given.suffix in (".yaml", ".yml") else [f"{text}.yaml", f"{text}.yml"]
     for folder in _folders(beside):
         for name in names:
             for path in (folder / name, folder / kind / name):
-                if path.is_file():
+                if isfile(path):
                     return path
     return None
 

@@ -105,6 +105,15 @@ class _Field:
     def read(self, value: object) -> object:
         return inf if value == "none" and self.default == inf else self.type.read(value)
 
+    @property
+    def form(self) -> dict[str, Any]:
+        """JSON Schema of its values, with the default."""
+        if self.default is MISSING:
+            return dict(self.type.form)
+        unlimited = self.default == inf
+        form = {"anyOf": [self.type.form, {"const": "none"}]} if unlimited else self.type.form
+        return {**form, "default": self.write(self.default)}
+
     def write(self, value: Any) -> object:
         return "none" if value == inf else self.type.write(value)
 
@@ -126,6 +135,20 @@ def describe(plugin: Callable[..., Any]) -> list[Option]:
         )
         for field in _fields(plugin)
     ]
+
+
+def form(plugin: Callable[..., Any]) -> dict[str, Any]:
+    """JSON Schema of a mapping that holds its options and nothing else."""
+    docs, declared = attribute_docs(plugin), _fields(plugin)
+    return {
+        "type": "object",
+        "properties": {
+            field.name: {"description": docs.get(field.name, ""), **field.form}
+            for field in declared
+        },
+        "required": [field.name for field in declared if field.default is MISSING],
+        "additionalProperties": False,
+    }
 
 
 def arguments(

@@ -153,6 +153,10 @@ def find_topology(text: str | Path) -> Path:
         SpecError: there is no such file.
     """
     path = find.look_up(find.TOPOLOGIES, str(text))
+    if path is None and Path(text).is_dir():
+        inside = sorted(Path(text).glob("*.y*ml"))
+        remedy = f"Give a file in it, such as {inside[0]}." if inside else "Give a YAML file."
+        raise SpecError("is a folder.", where=str(text), remedy=remedy)
     if path is None:
         known = list_topologies()
         raise SpecError(
@@ -201,7 +205,7 @@ def load_topology(
 
 
 def json_schema() -> dict[str, Any]:
-    """JSON Schema of the topology file, for editors."""
+    """JSON Schema of the topology file, for editors; imports every plug-in for its options."""
     schema: dict[str, Any] = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **Spec.model_json_schema(),

@@ -15,10 +15,12 @@ from pydantic import (
     model_validator,
 )
 
-from hetsim.spec.fields import Fault, PlugIn, Quantity, Short, Whole, plug_in_form
+from hetsim.spec.annotation import quantity_form
+from hetsim.spec.fields import Fault, PlugIn, Quantity, Short, Whole
 from hetsim.spec.load import as_mapping
 
 _MOST = 10_000_000
+_NO_DATA = "Write `data: none` for devices that hold no data."
 _NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
 
 Name = Annotated[str, Field(pattern=_NAME, max_length=100)]
@@ -85,9 +87,18 @@ _NONE: dict[str, Any] = {"const": "none"}
 _LINK_FORM: dict[str, Any] = {
     "type": "object",
     "properties": {
-        "to": {"type": "string"},
-        "rate": {"type": "string", "examples": ["40 Mbit/s"], "description": "both directions"},
-        "latency": {"type": "string", "examples": ["2 ms"]},
+        "to": {
+            "type": "string",
+            "description": "network node it hangs on; may be left out where there is only one.",
+        },
+        "rate": {
+            **quantity_form("rate"),
+            "description": "payload rate in either direction, as a file transfer measures it.",
+        },
+        "latency": {
+            **quantity_form("time"),
+            "description": "one way; left out, the technology's.",
+        },
     },
     "required": ["rate"],
     "additionalProperties": False,
@@ -97,10 +108,13 @@ _LINK_FORM: dict[str, Any] = {
 class Link(Section):
     """How a device is connected; `rate` in place of `up` and `down` means both.
 
+    Rates count payload bytes, as a file transfer measures them: headers, retransmissions and
+    contention for the air inside the technology's own signalling are in them.
+
     Attributes:
         to: network node it hangs on; may be left out where there is only one.
-        up: physical rate from the device.
-        down: physical rate to the device.
+        up: payload rate from the device.
+        down: payload rate to the device.
         latency: one way; left out, the technology's.
     """
 
@@ -130,7 +144,7 @@ class Holding(Section):
         samples: upper bound; left out, its whole shard.
     """
 
-    samples: Count | None = None
+    samples: Annotated[int, Whole(1, _MOST, _NO_DATA)] | None = None
 
 
 class Group(Section):
@@ -182,11 +196,6 @@ def _node(value: object) -> object:
     return {"technology": {"name": given.pop("technology"), **given}}
 
 
-def _node_form() -> dict[str, Any]:
-    names = {"type": "string", "enum": PlugIn("technology").names}
-    return plug_in_form(names, "technology", required=True)
-
-
 class Node(Section):
     """A cell, an access point or a switch.
 
@@ -224,7 +233,7 @@ class Line(Section):
 
     Attributes:
         between: the two nodes.
-        bandwidth: in each direction (full duplex) or of both together (shared).
+        bandwidth: payload rate in each direction (full duplex) or of both together (shared).
         latency: one way.
         duplex: full or shared.
         power: left out, it draws nothing.
@@ -251,9 +260,7 @@ def network_written_out(value: object) -> object:
 
 def network_form() -> dict[str, Any]:
     """JSON Schema of a network that is one node."""
-    return plug_in_form(
-        {"type": "string", "enum": PlugIn("technology").names}, "name", required=True
-    )
+    return PlugIn("technology").form("name")
 
 
 class Network(Section):
@@ -264,7 +271,7 @@ class Network(Section):
         links: between nodes.
     """
 
-    nodes: dict[str, Annotated[Node, Short(_node, _node_form, complete=True)]]
+    nodes: dict[str, Annotated[Node, Short(_node, lambda: PlugIn("technology").form("technology"), complete=True)]]
     links: Annotated[tuple[Line, ...], Field(strict=False)] = ()
 
 

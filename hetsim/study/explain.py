@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,12 +19,15 @@ from hetsim.core.registry import (
     Registry,
 )
 from hetsim.core.trace import Trace
+from hetsim.sim.churn import PATTERNS
 from hetsim.sim.device import Profile
 from hetsim.sim.dvfs import Domain, effort
 from hetsim.spec import units
 from hetsim.spec.options import describe
 
 if TYPE_CHECKING:
+    from hetsim.core.cost import Cost
+    from hetsim.federation.client import Client
     from hetsim.spec.build import Member, Scenario
     from hetsim.spec.schema import Spec
 
@@ -54,12 +58,14 @@ class Sheet:
         return asdict(self)
 
 
-def explain(kind: str, name: str | None = None) -> Sheet:
+def explain(kind: str | None = None, name: str | None = None) -> Sheet:
     """The page of a device, method, network, policy, topology or run; without name, the list.
 
     Raises:
         SpecError: no such kind or name.
     """
+    if kind is None:
+        return Sheet("What can be explained", [], [Table("", ("kind",), [(k,) for k in KINDS])])
     if kind not in KINDS:
         raise UnknownName("kind of thing", kind, KINDS, where="explain")
     if name is None:
@@ -75,7 +81,9 @@ def explain(kind: str, name: str | None = None) -> Sheet:
             for registry in _POLICIES:
                 if name in registry.names():
                     return _plugin(registry, name)
-            known = [each for registry in _POLICIES for each in registry.names()]
+            if name in PATTERNS:
+                return _described(f"availability {name}", PATTERNS[name], PATTERNS[name])
+            known = [each for registry in _POLICIES for each in registry.names()] + list(PATTERNS)
             raise UnknownName("policy", name, known, where="explain")
         case _:
             return _plugin(METHODS if kind == "method" else NETWORKS, name)
@@ -120,6 +128,8 @@ def _list(kind: str) -> Sheet:
             return Sheet("Finished runs in ./runs", [], [Table("", ("folder",), names)])
         case "policy":
             tables = [_names(registry, registry.kind) for registry in _POLICIES]
+            patterns = [(name, _first_line_of(plugin)) for name, plugin in PATTERNS.items()]
+            tables.append(Table("availability", ("name", "what it does"), patterns))
             return Sheet("Policies", [], tables)
         case _:
             registry = METHODS if kind == "method" else NETWORKS
@@ -182,8 +192,12 @@ def _points(domain: Domain, profile: Profile) -> Table:
 
 def _plugin(registry: Registry, name: str) -> Sheet:
     plugin = registry.load(name, where="explain")
-    module = inspect.getmodule(plugin)
-    about = inspect.getdoc(module) or "" if module else ""
+    return _described(f"{registry.kind} {name}", plugin, inspect.getmodule(plugin))
+
+
+def _described(title: str, plugin: Any, told_by: Any) -> Sheet:
+    """A plug-in's options under what the docstring of `told_by` says."""
+    about = inspect.getdoc(told_by) or "" if told_by else ""
     options = [
         (option.name, option.type, "required" if option.default is None else str(option.default),
          option.doc)
@@ -191,7 +205,8 @@ def _plugin(registry: Registry, name: str) -> Sheet:
     ]  # fmt: skip
     columns = ("option", "takes", "default", "meaning")
     paragraphs = [" ".join(part.split()) for part in about.split("\n\n")]
-    return Sheet(f"{registry.kind} {name}", paragraphs, [Table("Options", columns, options)])
+    told = [part for part in paragraphs if not part.startswith("Attributes:")]
+    return Sheet(title, told, [Table("Options", columns, options)])
 
 
 def _run(folder: Path) -> Sheet:
@@ -236,38 +251,30 @@ def _fate(row: dict[str, Any]) -> str:
 
 def _scenario(scenario: Scenario) -> Sheet:
     spec, data, model = scenario.spec, scenario.dataset, scenario.model
+    groups: dict[int, list[tuple[Member, Client, Cost | None]]] = {}
+    for entry in scenario.workload():
+        groups.setdefault(entry[0].place, []).append(entry)
     sizes = [len(rows) for rows in scenario.shards]
     holders = [size for size in sizes if size] or [0]
-    members = {member.place: member for member in scenario.members()}
     rows: list[tuple[str, ...]] = []
-    first = 0
-    for place, (group, profile) in enumerate(zip(spec.fleet, scenario.profiles, strict=False)):
-        mine = sizes[first : first + group.count]
-        first += group.count
-        samples = round(sum(mine) / len(mine))
-        batch = min(32, max(samples, 1))
-        cost = scenario.pass_cost(samples, batch)
-        best = [len(domain.points) - 1 for domain in profile.domains]
-        work = effort(profile.domains, best, cost, profile.overhead)
-        fits = cost.memory <= profile.memory
+    for there in groups.values():
+        member, profile = there[0][0], there[0][0].profile
+        link, samples = member.group.link, [client.samples for _, client, _ in there]
         rows.append(
             (
-                str(group.count), profile.name, profile.device_class,
-                f"{group.link.to}: {units.format(group.link.up, 'rate')}", _charge(members[place]),
-                f"{min(mine)}-{max(mine)}",
-                f"{work.duration:.3g} s" if fits else
-                f"does not fit: {si(cost.memory)}B of {si(profile.memory)}B",
-                f"{si(sum(work.joules))}J" if fits else "",
+                str(len(there)), profile.name, profile.device_class,
+                f"{link.to}: {units.format(link.up, 'rate')}", _charge(member),
+                _range(samples), *_round_of(profile, there),
             )
         )  # fmt: skip
     columns = ("count", "device", "class", "link", "battery", "samples",
-               "one pass over them", "above idle")  # fmt: skip
+               "a round's work, full speed", "above idle")  # fmt: skip
     text = [
         f"{len(sizes)} devices train {scenario.architecture.name} ({model.parameters:,} "
         f"parameters, {si(model.state_bytes)}B to send, {si(model.flops)}FLOP a trained sample) "
         f"on {data.name}: "
         f"{len(data.y):,} training and {len(data.test_y):,} test samples of shape {data.shape} in "
-        f"{data.classes} classes, {min(holders)} to {max(holders)} a device.",
+        f"{data.classes} classes, {_range(holders)} a device.",
         f"Method {spec.method.name}, pace {spec.pace.name}, selection {spec.selection.name}, "
         f"governor {spec.governor.name}, at most {spec.stop.rounds} rounds.",
         f"Spec hash {scenario.digest[:16]}, seed {spec.seed}.",
@@ -281,6 +288,28 @@ def _scenario(scenario: Scenario) -> Sheet:
     if network:
         tables.append(Table("Links", ("between", "bandwidth", "latency", "duplex"), network))
     return Sheet(spec.name, text, tables)
+
+
+def _round_of(profile: Profile, there: list[tuple[Member, Client, Cost | None]]) -> tuple[str, str]:
+    """Seconds and joules of a round on the devices of a group that can do it, or why none can."""
+    costs = [cost for _, _, cost in there if cost is not None]
+    if not costs:
+        return "nothing to do", ""
+    fitting = [cost for cost in costs if cost.memory <= profile.memory]
+    if not fitting:
+        needed = max(cost.memory for cost in costs)
+        return f"does not fit: {si(needed)}B of {si(profile.memory)}B", ""
+    best = [len(domain.points) - 1 for domain in profile.domains]
+    work = [effort(profile.domains, best, cost, profile.overhead) for cost in fitting]
+    seconds = [each.duration for each in work]
+    joules = [sum(each.joules) for each in work]
+    left = f", {len(costs) - len(fitting)} do not fit" if len(fitting) < len(costs) else ""
+    return f"{_range(seconds)} s{left}", f"{_range(joules)} J"
+
+
+def _range(values: Sequence[float]) -> str:
+    low, high = f"{min(values):.3g}", f"{max(values):.3g}"
+    return low if low == high else f"{low}-{high}"
 
 
 def _charge(member: Member) -> str:
@@ -299,5 +328,8 @@ def _busy(profile: Profile) -> float:
 
 
 def _first_line(plugin: Any) -> str:
-    module = inspect.getmodule(plugin)
-    return ((inspect.getdoc(module) if module else None) or "").split("\n", 1)[0]
+    return _first_line_of(inspect.getmodule(plugin))
+
+
+def _first_line_of(thing: Any) -> str:
+    return ((inspect.getdoc(thing) if thing else None) or "").split("\n", 1)[0]

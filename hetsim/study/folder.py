@@ -32,12 +32,15 @@ def open_folder(folder: Path, spec_text: str, *, force: bool) -> Path:
     Raises:
         SpecError: it holds something else, or an unfinished run.
     """
+    folder = folder.resolve()
     if folder.exists() and not folder.is_dir():
         raise SpecError(
             "is a file, not a folder", where=str(folder), remedy="Give another --out folder."
         )
     occupied = folder.is_dir() and any(folder.iterdir())
-    if occupied and not force:
+    if occupied and force:
+        _refuse_what_is_precious(folder)
+    elif occupied:
         _refuse_unless_replaceable(folder, spec_text)
     work = _beside(folder, "new") if occupied else folder
     if work is not folder and work.exists():
@@ -67,6 +70,7 @@ def make(folder: Path, option: str) -> None:
 
 def close_folder(work: Path, folder: Path) -> None:
     """Let a finished run that worked beside `folder` take its place."""
+    folder = folder.resolve()
     if work == folder:
         return
     old = _beside(folder, "old")
@@ -87,8 +91,31 @@ def write(path: Path, text: str) -> None:
     temporary.replace(path)
 
 
+def discard(work: Path) -> None:
+    """Remove what a run has written that cannot be gone on with."""
+    shutil.rmtree(work, ignore_errors=True)
+
+
 def _beside(folder: Path, word: str) -> Path:
     return folder.with_name(f"{folder.name}.{word}")
+
+
+def _refuse_what_is_precious(folder: Path) -> None:
+    """Replacing a folder deletes it: not one that somebody lives in."""
+    here = Path.cwd()
+    if here.is_relative_to(folder):
+        what = "is the working directory or holds it"
+    elif Path.home().is_relative_to(folder):
+        what = "holds the home directory"
+    elif (folder / ".git").exists():
+        what = "is a repository"
+    else:
+        return
+    raise SpecError(
+        f"{what}, and --force would delete it",
+        where=str(folder),
+        remedy="Give a folder of its own with --out.",
+    )
 
 
 def _refuse_unless_replaceable(folder: Path, spec_text: str) -> None:

@@ -18,13 +18,19 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from hetsim.core.errors import Interrupted, SpecError
+from hetsim.core.errors import HetsimError, Interrupted, SpecError
 from hetsim.core.registry import EXECUTORS
 from hetsim.core.trace import Progress, Trace
 from hetsim.report import files
 from hetsim.spec.build import Scenario, resolve
 from hetsim.spec.schema import Spec, load_topology
 from hetsim.study import folder as run_folder
+
+_HOST, _PROVENANCE = "host.json", "provenance.json"
+
+
+class Stuck(HetsimError):
+    """A run could not write its files; it can go on once that is mended."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,23 +115,33 @@ def run(
         run_folder.make(settings.store, "--store")
     folder = Path(out) if out else default_folder(scenario)
     work = run_folder.open_folder(folder, scenario.text(), force=force)
-    scenario.copy_profiles(work)
-    result = simulate(scenario, settings, work)
+    _note_beginning(scenario, settings, work)
+    try:
+        result = simulate(scenario, settings, work)
+    except HetsimError as error:
+        if not isinstance(error, Interrupted | Stuck):  # a replay would fail in the same way
+            run_folder.discard(work)
+        raise
     run_folder.close_folder(work, folder)
     return replace(result, folder=folder)
 
 
 def resume(
-    folder: Path, *, topology: str | None = None, settings: Settings | None = None
+    folder: Path,
+    *,
+    topology: str | Path | Spec | None = None,
+    settings: Settings | None = None,
 ) -> Result:
     """Go on with an unfinished run by replaying it over its store.
 
-    A complete folder is read and returned as it is.
+    Data folder, store and executor are those it was begun with, where `settings` name no others. A
+    complete folder is read and returned as it is; one without a spec is begun with `topology`.
 
     Raises:
         SpecError: the folder holds no spec, or another one than `topology`.
+        HetsimError: what the run is made of has changed since.
     """
-    settings = settings or Settings()
+    settings = _as_begun(folder, settings or Settings())
     if not (folder / run_folder.SPEC).is_file():
         if topology is None:
             raise SpecError(
@@ -136,8 +152,9 @@ def resume(
         return run(topology, out=folder, settings=settings)
     scenario = resolve(load_topology(folder / run_folder.SPEC), settings.data)
     if topology is not None:
-        given = resolve(load_topology(topology, seed=scenario.spec.seed), settings.data)
-        if given.digest != scenario.digest:
+        spec = topology if isinstance(topology, Spec) else load_topology(topology)
+        given = resolve(spec, settings.data)
+        if given.digest != scenario.digest or spec.seed != scenario.spec.seed:
             raise SpecError(
                 "holds a run of another spec than this topology",
                 where=str(folder),
@@ -145,6 +162,7 @@ def resume(
             )
     if run_folder.is_complete(folder):
         return Result(trace=files.read(folder), folder=folder)
+    _refuse_what_has_changed(scenario, folder)
     return simulate(scenario, settings, folder)
 
 
@@ -153,15 +171,18 @@ def simulate(scenario: Scenario, settings: Settings, folder: Path | None) -> Res
 
     Raises:
         Interrupted: the user stopped it; the message says how to go on.
+        Stuck: a file could not be written, likewise.
     """
+    line = run_folder.resume_line(folder) if folder else ""
     try:
         return _simulate(scenario, settings, folder)
     except KeyboardInterrupt as stop:
-        line = run_folder.resume_line(folder) if folder else ""
-        for option, value in (("data", settings.data), ("store", settings.store)):
-            line += f" --{option} {value}" if value else ""
-        kept = f" Go on with: {line}" if folder else ""
-        raise Interrupted(f"interrupted.{kept}") from stop
+        raise Interrupted(f"interrupted. Go on with: {line}" if line else "interrupted") from stop
+    except OSError as fault:
+        raise Stuck(
+            f"{fault.filename or folder}: {fault.strerror or fault}\n"
+            f"    When that is mended, go on with: {line}"
+        ) from fault
 
 
 def _simulate(scenario: Scenario, settings: Settings, folder: Path | None) -> Result:
@@ -181,14 +202,13 @@ def _simulate(scenario: Scenario, settings: Settings, folder: Path | None) -> Re
         )
         played = monotonic()
         host = {
-            "executor": settings.executor,
+            **_how(settings),
             "started": begun.isoformat(),
             "simulation_s": played - started,
             "host": platform.node(),
             "machine": platform.machine(),
             "cpus": os.cpu_count(),
             "python": sys.version,
-            "data": str(settings.data) if settings.data else None,
             "refs": {
                 "executed": dict(sorted(lab.executed.items())),
                 "from_store": dict(sorted(lab.from_store.items())),
@@ -198,9 +218,62 @@ def _simulate(scenario: Scenario, settings: Settings, folder: Path | None) -> Re
     finally:
         lab.close()
     if folder:
-        run_folder.write(folder / "host.json", json.dumps(host, indent=2, sort_keys=True) + "\n")
+        run_folder.write(folder / _HOST, json.dumps(host, indent=2, sort_keys=True) + "\n")
         files.write(trace, folder, page=settings.report)
     return Result(trace=trace, folder=folder, host=host)
+
+
+def _note_beginning(scenario: Scenario, settings: Settings, work: Path) -> None:
+    """Write down what the run is made of and how it is run, for whoever goes on with it."""
+    scenario.copy_profiles(work)
+    made_of = json.dumps(scenario.provenance(), indent=2) + "\n"
+    run_folder.write(work / _PROVENANCE, made_of)
+    run_folder.write(work / _HOST, json.dumps(_how(settings), indent=2, sort_keys=True) + "\n")
+
+
+def _how(settings: Settings) -> dict[str, Any]:
+    """Settings that a resumed run takes over."""
+    return {
+        "executor": settings.executor,
+        "data": str(settings.data.resolve()) if settings.data else None,
+        "store": str(settings.store.resolve()) if settings.store else None,
+    }
+
+
+def _as_begun(folder: Path, settings: Settings) -> Settings:
+    """`settings`, completed by those the run in `folder` was begun with."""
+    try:
+        begun = json.loads((folder / _HOST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return settings
+    plain = Settings()
+    return replace(
+        settings,
+        executor=settings.executor
+        if settings.executor != plain.executor
+        else begun.get("executor", plain.executor),
+        data=settings.data or (Path(begun["data"]) if begun.get("data") else None),
+        store=settings.store or (Path(begun["store"]) if begun.get("store") else None),
+    )
+
+
+def _refuse_what_has_changed(scenario: Scenario, folder: Path) -> None:
+    """Hold a replay to the profiles, the data and the spec that the run was begun with."""
+    try:
+        begun = json.loads((folder / _PROVENANCE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return  # stopped before it was written: nothing has been computed either
+    now = scenario.provenance()
+    if begun["spec_hash"] == now["spec_hash"] and begun["seed"] == now["seed"]:
+        return
+    names = {*begun["hashes"], *now["hashes"]}
+    changed = [
+        name for name in sorted(names) if begun["hashes"].get(name) != now["hashes"].get(name)
+    ]
+    raise HetsimError(
+        f"{folder}: {', '.join(changed) or run_folder.SPEC} changed since the run was begun\n"
+        "    Put it back as it was, or start again with --force."
+    )
 
 
 def default_folder(scenario: Scenario) -> Path:

@@ -82,13 +82,13 @@ def test_a_topology_says_what_would_be_simulated(sheet: Sheet) -> None:
     fleet, links = (cells(table) for table in sheet.tables)
     assert sheet.title == "tiny"
     assert [row["count"] for row in fleet] == ["2", "1", "1"]
-    assert [row["samples"] for row in fleet] == ["50-50"] * 3
+    assert [row["samples"] for row in fleet] == ["50"] * 3
     assert [row["battery"].split(" of ")[0] for row in fleet] == ["mains", "50 %", "mains"]
     assert [row["between"] for row in links] == ["ap - switch", "lte-cell - switch"]
     assert "4 devices train mlp (150,010 parameters" in sheet.text[0]
 
 
 def test_what_does_not_fit_is_said_before_the_run(sheet: Sheet) -> None:
-    fits = [row["one pass over them"] for row in cells(sheet.tables[0])]
+    fits = [row["a round's work, full speed"] for row in cells(sheet.tables[0])]
     assert [text.startswith("does not fit") for text in fits] == [False, False, True]
     assert " of " in fits[-1]

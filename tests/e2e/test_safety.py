@@ -1,0 +1,175 @@
+"""Nothing precious is deleted, nothing computed is lost, and nobody is told something untrue."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from hetsim.cli import app
+from hetsim.core.errors import HetsimError, SpecError
+from hetsim.spec.build import resolve
+from hetsim.spec.schema import load_topology
+from hetsim.study import simulate as study
+from hetsim.study.explain import explain_topology
+from hetsim.study.simulate import Settings, Stuck, resume, run
+
+SMALL = ("stop.rounds=3", "task.model=logistic")
+TOO_SMALL = """
+name: fit
+fleet: [{profile: stm32h7a3, count: 2, link: {rate: "1 Mbit/s"}}]
+network: ethernet
+server: framework13_amd
+task: {data: digits, model: {name: small_cnn, width: 24}, partition: iid}
+method: {name: fedavg, momentum: 0.9, batch: 256}
+stop: {rounds: 1}
+"""
+
+
+class _Crash(Exception):
+    pass
+
+
+def crash(_: object) -> None:
+    raise _Crash
+
+
+def begun(topology: str | Path, folder: Path) -> None:
+    with pytest.raises(_Crash):
+        run(topology, out=folder, overrides=SMALL, settings=Settings(progress=crash))
+
+
+def test_nobody_who_can_take_part_is_a_failure_with_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "fit.yaml"
+    path.write_text(TOO_SMALL)
+    out = tmp_path / "out"
+    done = CliRunner().invoke(app, ["run", str(path), "--out", str(out)])
+    assert done.exit_code == 1
+    assert "no device can take part" in done.stderr
+    assert "1.12 MB are available" in done.stderr
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("topology", ["iot_mix", "pi_lab", "phones_lte", "jetson_dvfs"])
+@pytest.mark.parametrize("method", ["fedavg", "fedprox"])
+def test_check_says_who_is_excluded(topology: str, method: str, tmp_path: Path) -> None:
+    changes = (f"method.name={method}", "stop.rounds=1", "cost_only=true")
+    spec = load_topology(topology, overrides=changes)
+    foretold = {
+        client.id
+        for member, client, cost in resolve(spec).workload()
+        if cost is not None and cost.memory > member.profile.memory
+    }
+    result = run(spec, out=tmp_path / "run", settings=Settings(report=False))
+    assert {row["device"] for row in result.trace.devices if row["excluded"]} == foretold
+    shown = [row for row in explain_topology(spec).tables[0].rows if "does not fit" in row[6]]
+    assert sum(int(row[0]) for row in shown) == len(foretold)
+
+
+@pytest.mark.parametrize("where", ["here", "above", "repository"])
+def test_force_deletes_nothing_that_somebody_lives_in(
+    where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = tmp_path / "project"
+    (project / "inside").mkdir(parents=True)
+    (project / "main.py").write_text("precious")
+    if where == "repository":
+        (project / ".git").mkdir()
+    else:
+        monkeypatch.chdir(project if where == "here" else project / "inside")
+    with pytest.raises(SpecError, match="--force would delete it"):
+        run("pi_lab", out=project, overrides=SMALL, force=True)
+    assert (project / "main.py").read_text() == "precious"
+
+
+def test_a_full_disk_keeps_the_run_and_says_how_to_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device", str(tmp_path / "run" / "summary.json"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(study.files, "write", full)
+        with pytest.raises(Stuck, match=r"No space left on device\n.*--resume"):
+            run("pi_lab", out=tmp_path / "run", overrides=SMALL)
+    assert resume(tmp_path / "run").summary["rounds"] == 3
+
+
+def test_resume_takes_over_how_the_run_was_begun(tmp_path: Path) -> None:
+    store, data = tmp_path / "store", tmp_path / "data"
+    data.mkdir()
+    folder = tmp_path / "run"
+    with pytest.raises(_Crash):
+        run(
+            "pi_lab", out=folder, overrides=SMALL,
+            settings=Settings(progress=crash, store=store, data=data),
+        )  # fmt: skip
+    result = resume(folder)
+    assert result.host["store"] == str(store)
+    assert result.host["data"] == str(data)
+    assert not (folder / "store").exists()
+
+
+def test_resume_refuses_a_changed_profile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, repo: Path
+) -> None:
+    library = tmp_path / "library"
+    library.mkdir()
+    board = library / "board.yaml"
+    shutil.copy(repo / "device_profiles" / "raspberry_pi_4b.yaml", board)
+    monkeypatch.setenv("HETSIM_PATH", str(library))
+    folder = tmp_path / "run"
+    with pytest.raises(_Crash):
+        run(
+            "pi_lab", out=folder, overrides=(*SMALL, "fleet[0].profile=board"),
+            settings=Settings(progress=crash),
+        )  # fmt: skip
+    monkeypatch.delenv("HETSIM_PATH")
+    copied = folder / "board.yaml"
+    text = copied.read_text()
+    copied.write_text(text.replace("title: ", "title: Another "))
+    with pytest.raises(HetsimError, match="profile board changed since"):
+        resume(folder)
+    copied.write_text(text)
+    assert resume(folder).summary["rounds"] == 3
+
+
+def test_resume_refuses_a_spec_that_was_edited(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    begun("pi_lab", folder)
+    spec = folder / "spec.yaml"
+    spec.write_text(spec.read_text().replace("rounds: 3", "rounds: 2"))
+    with pytest.raises(HetsimError, match=r"spec\.yaml changed since"):
+        resume(folder)
+
+
+def test_resume_of_nothing_begins_with_the_topology_and_its_changes(tmp_path: Path) -> None:
+    done = CliRunner().invoke(
+        app,
+        ["run", "pi_lab", "--resume", str(tmp_path / "new"), "--cost-only",
+         "--set", "stop.rounds=2", "--json"],
+    )  # fmt: skip
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["rounds"] == 2
+
+
+@pytest.mark.parametrize("options", [["--data", "/nope"], ["--store", "x", "--no-store"]])
+def test_options_that_cannot_be_are_refused(options: list[str], tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["run", "pi_lab", "--out", str(tmp_path / "out"), *options])
+    assert done.exit_code == 2
+    assert options[-1] in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_run_that_ends_early_says_why(tmp_path: Path) -> None:
+    done = CliRunner().invoke(
+        app,
+        ["run", "phones_lte", "--out", str(tmp_path / "out"), "--cost-only", "--no-report",
+         "--set", "fleet[0].battery={charge: 0.001 %}", "--set", "fleet[0].availability=always",
+         "--set", "fleet[1].battery={charge: 0.001 %}"],
+    )  # fmt: skip
+    assert done.exit_code == 0, done.stderr
+    assert "Ended early" in done.stdout
