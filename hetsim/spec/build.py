@@ -471,6 +471,7 @@ def resolve(spec: Spec, data: Path | None = None) -> Scenario:
         for name, place in zip(names, places, strict=True)
     )
     loaded = {path: load_profile(path) for path in dict.fromkeys(paths)}
+    spec = _by_name(spec, paths)
     task = spec.task
     where = partial(spec.where, "task", "data")
     loader = DATA.load(task.data.name, where=where(), key="task.data")
@@ -483,6 +484,25 @@ def resolve(spec: Spec, data: Path | None = None) -> Scenario:
     scenario = Scenario(spec, tuple(loaded[path] for path in paths), paths, dataset, architecture)
     scenario.check()
     return scenario
+
+
+def _by_name(spec: Spec, paths: tuple[Path, ...]) -> Spec:
+    """The spec with profiles named by their files, wherever these lay; a run folder has copies."""
+    homes: dict[str, Path] = {}
+    for path in paths:
+        other = homes.setdefault(path.stem, path)
+        if other.resolve() != path.resolve():
+            raise SpecError(
+                f'two profiles are called "{path.stem}": {other} and {path}',
+                where=str(spec.origin),
+                remedy="Rename one of the files.",
+            )
+    fleet = tuple(
+        group.model_copy(update={"profile": path.stem})
+        for group, path in zip(spec.fleet, paths, strict=False)
+    )
+    server = spec.server.model_copy(update={"profile": paths[-1].stem})
+    return spec.model_copy(update={"fleet": fleet, "server": server})
 
 
 def _base(profile: Profile, radio: Radio) -> dict[str, dict[str, float]]:

@@ -108,8 +108,7 @@ _LINK_FORM: dict[str, Any] = {
 class Link(Section):
     """How a device is connected; `rate` in place of `up` and `down` means both.
 
-    Rates count payload bytes, as a file transfer measures them: headers, retransmissions and
-    contention for the air inside the technology's own signalling are in them.
+    Rates are of payload, as a file transfer measures them: headers and retransmissions are inside.
 
     Attributes:
         to: network node it hangs on; may be left out where there is only one.
@@ -271,7 +270,12 @@ class Network(Section):
         links: between nodes.
     """
 
-    nodes: dict[str, Annotated[Node, Short(_node, lambda: PlugIn("technology").form("technology"), complete=True)]]
+    nodes: dict[
+        str,
+        Annotated[
+            Node, Short(_node, lambda: PlugIn("technology").form("technology"), complete=True)
+        ],
+    ]
     links: Annotated[tuple[Line, ...], Field(strict=False)] = ()
 
 

@@ -137,6 +137,23 @@ def test_resume_refuses_a_changed_profile(
     assert resume(folder).summary["rounds"] == 3
 
 
+def test_a_profile_by_path_travels_with_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, repo: Path
+) -> None:
+    boards = tmp_path / "work" / "boards"
+    boards.mkdir(parents=True)
+    shutil.copy(repo / "device_profiles" / "raspberry_pi_4b.yaml", boards / "board.yaml")
+    folder = tmp_path / "run"
+    monkeypatch.chdir(boards.parent)
+    with pytest.raises(_Crash):
+        run(
+            "pi_lab", out=folder, overrides=(*SMALL, "fleet[0].profile=boards/board.yaml"),
+            settings=Settings(progress=crash),
+        )  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    assert resume(folder).summary["rounds"] == 3
+
+
 def test_resume_refuses_a_spec_that_was_edited(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     begun("pi_lab", folder)

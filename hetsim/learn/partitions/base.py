@@ -32,15 +32,30 @@ class Partition(Protocol):
         ...
 
 
-def require(name: str, samples: int, clients: int, each: int = 1) -> None:
+def require(name: str, samples: int, clients: int, each: int = 1, *, option: str = "") -> None:
     """Refuse a partition that would leave a client with fewer than `each` samples.
+
+    Args:
+        name: of the partition.
+        samples: there are.
+        clients: there are.
+        each: fewest samples of a client.
+        option: of the partition that sets `each`.
 
     Raises:
         SpecError: too few samples.
     """
     if samples < clients * each:
+        ways = [
+            f"use fewer devices (at most {samples // each} can hold data)",
+            "give some groups `data: none`",
+            "choose another data set",
+        ]
+        if each > 1:
+            ways.append(f"lower `{option}`")
+        remedy = f"{', '.join(ways[:-1])}, or {ways[-1]}."
         raise SpecError(
             f"{samples} samples do not give {clients} clients at least {each} each",
             key=f"task.partition ({name})",
-            remedy="Use fewer devices, a larger data set, or give some groups `data: none`.",
+            remedy=remedy[0].upper() + remedy[1:],
         )

@@ -29,7 +29,8 @@ class ByUser:
             raise SpecError(
                 f"{len(people)} users cannot be {clients} clients",
                 key="task.partition (by_user)",
-                remedy="Use fewer devices, or give some groups `data: none`.",
+                remedy=f"Use fewer devices (at most {len(people)} can hold data), give some groups "
+                "`data: none`, or choose the partition dirichlet, shards or iid.",
             )
         return [
             np.flatnonzero(np.isin(users, people[client::clients])) for client in range(clients)

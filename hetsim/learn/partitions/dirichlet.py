@@ -43,7 +43,7 @@ class Dirichlet:
         self, labels: np.ndarray, users: np.ndarray | None, clients: int, rng: np.random.Generator
     ) -> Shares:
         """Rows of each client, as `hetsim.learn.partitions.base.Partition` says."""
-        require("dirichlet", len(labels), clients, self.minimum)
+        require("dirichlet", len(labels), clients, self.minimum, option="minimum")
         shares: list[list[np.ndarray]] = [[] for _ in range(clients)]
         for label in np.unique(labels):
             rows = rng.permutation(np.flatnonzero(labels == label))

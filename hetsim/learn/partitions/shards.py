@@ -35,7 +35,7 @@ class Shards:
         self, labels: np.ndarray, users: np.ndarray | None, clients: int, rng: np.random.Generator
     ) -> Shares:
         """Rows of each client, as `hetsim.learn.partitions.base.Partition` says."""
-        require("shards", len(labels), clients, self.per_client)
+        require("shards", len(labels), clients, self.per_client, option="per_client")
         mixed = rng.permutation(len(labels))
         by_label = mixed[np.argsort(labels[mixed], kind="stable")]
         runs = np.array_split(by_label, clients * self.per_client)
