@@ -1,6 +1,7 @@
 """Availability: when a device is there at all. One frozen class a pattern, all with one method.
 
 `changes(rng)` yields the instants at which a device changes sides, starting with it present at 0.
+A device that is away is off: what it was doing is lost.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ class Availability(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Always:
-    """Never leaves."""
+    """Never leaves; it may still run out of battery."""
 
     def changes(self, rng: np.random.Generator) -> Iterator[tuple[Seconds, bool]]:
         """Nothing changes."""
@@ -33,7 +34,7 @@ class Always:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Random:
-    """Leaves and comes back after exponentially distributed times.
+    """Leaves and comes back after exponentially distributed times; each device has its own draws.
 
     Attributes:
         up: mean time present.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from os.path import isdir  # False, not OSError, for a name that no folder can have
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -153,7 +154,7 @@ def find_topology(text: str | Path) -> Path:
         SpecError: there is no such file.
     """
     path = find.look_up(find.TOPOLOGIES, str(text))
-    if path is None and Path(text).is_dir():
+    if path is None and isdir(text):
         inside = sorted(Path(text).glob("*.y*ml"))
         remedy = f"Give a file in it, such as {inside[0]}." if inside else "Give a YAML file."
         raise SpecError("is a folder.", where=str(text), remedy=remedy)

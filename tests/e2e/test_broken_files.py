@@ -269,6 +269,7 @@ TOPOLOGIES = [
          'latency: "1 ms", power: {idle: "3 W", busy: "2 W"}', "busy draws less than idle"),
     Case("node called like a device", "switch: {technology", "sound-3: {technology",
          '"sound-3" is the id of a device'),
+    Case("nothing of the data", "battery: none", "data: {samples: 0}", "0 is not between 1"),
     Case("all without data", "", re.sub("(    link: .*\n)", r"\1    data: none\n", TOPOLOGY),
          "no device holds data", 7),
 ]  # fmt: skip

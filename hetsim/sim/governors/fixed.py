@@ -18,6 +18,7 @@ from hetsim.sim.governors.base import Choice, View
 
 _ROUNDING = 1.0 + 1e-9
 _TOLERANCE = 1e-3
+_GIGAHERTZ: Hertz = 1e9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,4 +66,4 @@ class Fixed:
 
 
 def _gigahertz(frequency: Hertz) -> str:
-    return f"{frequency / _GIGA:g} GHz"
+    return f"{frequency / _GIGAHERTZ:g} GHz"

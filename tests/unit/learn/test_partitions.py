@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -55,6 +57,23 @@ def test_too_many_clients_are_refused_with_a_remedy(partition: Partition) -> Non
     labels, users = np.arange(10) % 3, np.arange(10) % 4
     with pytest.raises(SpecError, match="fewer devices"):
         partition.split(labels, users, 11, rng(0, STREAM))
+
+
+@pytest.mark.parametrize(
+    ("partition", "says"),
+    [
+        (IID(), "at most 10 can hold data"),
+        (Dirichlet(minimum=3), "at most 3 can hold data.*or lower `minimum`"),
+        (Shards(per_client=2), "at most 5 can hold data.*or lower `per_client`"),
+        (ByUser(), "at most 4 can hold data"),
+    ],
+)
+def test_the_remedy_says_how_far_to_go(partition: Partition, says: str) -> None:
+    labels, users = np.arange(10) % 3, np.arange(10) % 4
+    with pytest.raises(SpecError) as caught:
+        partition.split(labels, users, 11, rng(0, STREAM))
+    assert re.search(says, caught.value.remedy)
+    assert "`data: none`" in caught.value.remedy
 
 
 def test_iid_shares_differ_by_at_most_one_sample() -> None:

@@ -174,6 +174,30 @@ def test_describe_tells_type_default_and_meaning() -> None:
     assert rows["limit"].type == "a whole number or none"
 
 
+def test_the_form_of_the_options_is_json_schema() -> None:
+    form = options.form(Everything)
+    assert (form["type"], form["required"]) == ("object", ["rounds"])
+    assert form["additionalProperties"] is False
+    assert form["properties"].keys() == options.accepts(Everything)
+    of = form["properties"]
+    assert of["rounds"] == {
+        "description": "how many; this text has two lines.", "type": "integer",
+    }  # fmt: skip
+    assert of["up"] == {
+        "description": "rates.", "type": "string", "examples": ["20 Mbit/s"], "default": "8 Mbit/s",
+    }  # fmt: skip
+    rate = {"type": "string", "examples": ["20 Mbit/s"]}
+    assert of["down"]["anyOf"] == [rate, {"const": "none"}]
+    assert of["down"]["default"] == "none"
+    assert of["share"]["anyOf"][0] == {"type": "number", "minimum": 0, "maximum": 1}
+    assert (of["lr"]["type"], of["flag"]["type"]) == ("number", "boolean")
+    assert (of["mode"]["enum"], of["kind"]["enum"]) == (["fast", "exact"], ["a", "b"])
+    assert of["widths"]["items"] == {"type": "integer"}
+    assert of["windows"]["items"]["minItems"] == of["windows"]["items"]["maxItems"] == 2
+    assert of["limit"]["anyOf"] == [{"type": "integer"}, {"const": "none"}]
+    assert of["either"]["anyOf"] == [{"type": "number"}, {"type": "string"}]
+
+
 def test_annotations_must_be_text() -> None:
     plain = type("Plain", (), {"__module__": __name__})
 

@@ -8,6 +8,7 @@ import pytest
 
 from hetsim.core.errors import SpecError
 from hetsim.spec import load
+from hetsim.spec.override import apply
 from hetsim.spec.schema import find_topology, json_schema, list_topologies, load_topology
 
 
@@ -136,52 +137,140 @@ def test_topologies_are_found_by_name_and_by_path(
         find_topology("iot_mxi.yaml")
 
 
+def test_a_topology_needs_no_suffix(topology: Path) -> None:
+    for name in ("noext", "t.txt"):
+        path = topology.with_name(name)
+        path.write_text(topology.read_text())
+        assert find_topology(path) == path
+        assert load_topology(path).digest({}) == load_topology(topology).digest({})
+
+
+def test_a_folder_is_no_topology(topology: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SpecError, match=r"is a folder\.\n +Give a file in it, such as .*board"):
+        find_topology(topology.parent)
+    (topology.parent / "empty").mkdir()
+    with pytest.raises(SpecError, match=r"is a folder\.\n +Give a YAML file\."):
+        find_topology(topology.parent / "empty")
+    monkeypatch.chdir(topology.parent)
+    (topology.parent / "iot_mix").mkdir()
+    assert find_topology("iot_mix").name == "iot_mix.yaml"
+
+
+def test_a_name_that_no_file_can_have_is_refused() -> None:
+    with pytest.raises(SpecError, match="no such topology"):
+        find_topology("x" * 5000)
+
+
+def test_a_device_without_samples_is_written_as_data_none(topology: Path) -> None:
+    with pytest.raises(SpecError, match="0 is not between") as caught:
+        load_topology(topology, overrides=["fleet[0].data.samples=0"])
+    assert "`data: none`" in caught.value.remedy
+
+
 def test_the_json_schema_is_for_editors(topology: Path) -> None:
     schema = json_schema()
     assert set(schema["required"]) == {"fleet", "network", "server", "task", "method", "stop"}
     assert all(value["description"] for value in schema["properties"].values())
     assert schema["additionalProperties"] is False
-    names, section = schema["properties"]["method"]["anyOf"]
-    assert "fedavg" in names["enum"]
-    assert section["required"] == ["name"]
+    names, *sections = schema["properties"]["method"]["anyOf"]
+    assert [section["properties"]["name"]["const"] for section in sections] == names["enum"]
+    fedavg = sections[names["enum"].index("fedavg")]
+    assert fedavg["required"] == ["name"]
+    assert fedavg["properties"]["lr"]["type"] == "number"
+    assert fedavg["properties"]["lr"]["description"]
     rate, apart = schema["$defs"]["Group"]["properties"]["link"]["anyOf"]
     assert rate["required"] == ["rate"]
+    assert "payload" in rate["properties"]["rate"]["description"]
     assert apart == {"$ref": "#/$defs/Link"}
     assert "null" not in json.dumps(schema)
+    assert "physical" not in json.dumps(schema)
 
 
-def test_every_file_that_comes_with_hetsim_fits_the_json_schema(repo: Path) -> None:
+def test_every_file_that_comes_with_hetsim_fits_the_json_schema(repo: Path, topology: Path) -> None:
     schema = json_schema()
-    for path in sorted((repo / "topologies").glob("*.yaml")):
+    for path in [topology, *sorted((repo / "topologies").glob("*.yaml"))]:
         assert fits(load.read(path).data, schema, schema), path.name
+        assert fits(load_topology(path).resolved(), schema, schema), path.name
+
+
+@pytest.mark.parametrize(
+    ("change", "fitting"),
+    [
+        ("method.mu=0.3", True),
+        ("method.mew=0.3", False),
+        ("method.mu=lots", False),
+        ("pace=synch", False),
+        ("method=fedavg", True),
+        ('pace={deadline: "2 min"}', True),
+        ("pace={deadline: none}", True),
+        ("pace={deadline: 120}", False),
+        ('pace={dedline: "2 min"}', False),
+        ("task.model.hidden=[64, 32]", True),
+        ("task.model.hidden=64", False),
+        ("task.model.hidden=[wide]", False),
+        ("fleet[1].governor.cpu=1", False),
+        ("fleet[0].availability=always", True),
+        ('fleet[0].availability={name: random, up: "2 h", down: "10 min"}', True),
+        ('fleet[0].availability={name: random, up: "2 h"}', False),
+        ('fleet[0].availability={name: windows, on: [["0 h", "2 h"]], period: "24 h"}', True),
+        ('fleet[0].availability={name: windows, on: [["0 h"]], period: "24 h"}', False),
+        ('network={name: wifi, latency: "1 ms"}', True),
+        ('network={name: wifi, latncy: "1 ms"}', False),
+        ('network={nodes: {a: {technology: wifi, latency: "1 ms"}}}', True),
+        ('network={nodes: {a: {technology: wifi, latncy: "1 ms"}}}', False),
+        ("network={nodes: {a: wifi}}", True),
+    ],
+)
+def test_the_json_schema_knows_the_options(
+    topology: Path, schema: dict[str, Any], change: str, fitting: bool
+) -> None:
+    document, _ = apply(load.read(topology), [change])
+    assert fits(document.data, schema, schema) is fitting
+
+
+@pytest.fixture(scope="module")
+def schema() -> dict[str, Any]:
+    """The JSON Schema of the topology file."""
+    return json_schema()
+
+
+_KINDS: dict[str, Any] = {
+    "object": dict, "array": list, "string": str, "integer": int, "number": int | float,
+    "boolean": bool,
+}  # fmt: skip
+_WORDS = {"$schema", "$defs", "title", "description", "default", "examples", "pattern", "maxLength"}
+"""Keywords that `fits` leaves alone."""
+_CHECKED = {
+    "$ref", "anyOf", "const", "enum", "type", "minimum", "maximum", "items", "prefixItems",
+    "minItems", "maxItems", "properties", "additionalProperties", "required",
+}  # fmt: skip
 
 
 def fits(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> bool:
     """Whether a value fits the part of JSON Schema that ours uses."""
+    assert set(schema) <= _WORDS | _CHECKED, "a keyword that this validator does not know"
     if "$ref" in schema:
         return fits(value, root["$defs"][schema["$ref"].rpartition("/")[2]], root)
     if "anyOf" in schema:
         return any(fits(value, option, root) for option in schema["anyOf"])
-    if "const" in schema:
-        return value == schema["const"]
-    kinds: dict[str, Any] = {
-        "object": dict, "array": list, "string": str, "integer": int, "number": int | float,
-        "boolean": bool,
-    }  # fmt: skip
-    if not isinstance(value, kinds[schema["type"]]) or ("enum" in schema) > (
-        value in schema.get("enum", ())
-    ):
+    if "const" in schema or "enum" in schema:
+        return value in schema.get("enum", [schema.get("const")])
+    kind = schema["type"]
+    if not isinstance(value, _KINDS[kind]) or isinstance(value, bool) is not (kind == "boolean"):
         return False
-    if schema["type"] == "array":
-        items = schema.get("items") or {"anyOf": schema["prefixItems"]}
-        return all(fits(item, items, root) for item in value)
-    if schema["type"] == "object":
-        known = schema.get("properties", {})
-        rest = schema.get("additionalProperties", True)
+    if kind in ("integer", "number"):
+        return schema.get("minimum", value) <= value <= schema.get("maximum", value)
+    if kind == "array":
+        first = schema.get("prefixItems", [])
+        items = [*first, *[schema.get("items", {})] * (len(value) - len(first))]
+        few, many = schema.get("minItems", 0), schema.get("maxItems", len(value))
+        return few <= len(value) <= many and all(
+            fits(item, form, root) for item, form in zip(value, items, strict=True)
+        )
+    if kind == "object":
+        known, rest = schema.get("properties", {}), schema.get("additionalProperties", False)
         return set(schema.get("required", ())) <= set(value) and all(
-            fits(item, known[key], root)
-            if key in known
-            else rest is True or (isinstance(rest, dict) and fits(item, rest, root))
+            fits(item, known[key], root) if key in known else rest and fits(item, rest, root)
             for key, item in value.items()
         )
     return True

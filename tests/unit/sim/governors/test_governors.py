@@ -45,6 +45,37 @@ def test_fixed_forgives_rounding():
     assert choose(Fixed(cpu=2.5 * (1 - 1e-12)), CPU) == (4,)
 
 
+LITTLE = domain((0.6, 1.0), (1.2, 2.0))
+BIG = domain((0.9, 1.0), (2.4, 4.0), name="big")
+
+
+@pytest.mark.parametrize(
+    "governor",
+    [Fixed(), Fixed(cpu=0.6), Fixed(cpu=0.5995), Fixed(cpu=1.5), Fixed(cpu=2.4), Fixed(cpu=2.402),
+     Fixed(cpu=1.0, gpu=20.0)],
+)  # fmt: skip
+def test_fixed_accepts_what_one_of_its_clusters_reaches(governor: Fixed):
+    governor.check((LITTLE, BIG, GPU))
+
+
+@pytest.mark.parametrize(
+    ("governor", "says"),
+    [
+        (Fixed(cpu=9e9), r"cpu: 9 GHz is not between 0\.6 GHz and 2\.4 GHz"),
+        (Fixed(cpu=2.403e9), r"cpu: 2\.403 GHz is not between"),
+        (Fixed(cpu=0.599e9), r"cpu: 0\.599 GHz is not between"),
+        (Fixed(cpu=0.0), "cpu: 0 GHz is not between"),
+        (Fixed(gpu=1e9), "gpu: the device has no gpu domain; it has: cpu"),
+        (Fixed(cpu=1e9, memory=1e9), "memory: the device has no memory domain"),
+    ],
+)
+def test_fixed_refuses_what_a_device_cannot_do(governor: Fixed, says: str):
+    little = domain((0.6e9, 1.0), (1.2e9, 2.0))
+    big = domain((0.9e9, 1.0), (2.4e9, 4.0), name="big")
+    with pytest.raises(ValueError, match=says):
+        governor.check((little, big))
+
+
 def settle(
     domains: tuple[Domain, ...], cost: Cost, overhead: float, points: tuple[int, ...]
 ) -> list[tuple[int, ...]]:
