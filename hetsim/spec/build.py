@@ -52,7 +52,7 @@ from hetsim.sim.battery import BatteryState
 from hetsim.sim.churn import PATTERNS, Always, Availability
 from hetsim.sim.clock import Call
 from hetsim.sim.device import BatteryPack, Profile, Radio
-from hetsim.sim.governors.base import Governor
+from hetsim.sim.governors.base import Governor, Particular
 from hetsim.sim.governors.performance import Performance
 from hetsim.sim.graph import Attachment
 from hetsim.sim.kernel import Kernel
@@ -162,12 +162,34 @@ class Scenario:
                 key="stop.accuracy",
                 remedy="Leave out --cost-only, or stop after rounds or time.",
             )
+        self._check_governors()
         self.method()
         self._plugin(SELECTIONS, spec.selection, "selection")
         self._plugin(PACES, spec.pace, "pace")
         for name, cell in spec.network.nodes.items():
             self._plugin(NETWORKS, cell.technology, "network", "nodes", name)
         _ = self.shards
+
+    def _check_governors(self) -> None:
+        """A group's own governor must suit it; the topology's, at least one group that uses it."""
+        refused: list[ValueError] = []
+        suited = False
+        for member in {member.place: member for member in self._members}.values():
+            own = member.group.governor is not None
+            try:
+                if isinstance(member.governor, Particular):
+                    member.governor.check(member.profile.domains)
+                suited = suited or not own
+            except ValueError as fault:
+                if own:
+                    with self._at("fleet", member.place, "governor"):
+                        raise SpecError(str(fault), remedy="Change its frequency.") from fault
+                refused.append(fault)
+        if refused and not suited:
+            with self._at("governor"):
+                raise SpecError(
+                    str(refused[0]), remedy="Give each group a governor of its own."
+                ) from refused[0]
 
     def text(self) -> str:
         """Content of `spec.yaml`."""

@@ -23,7 +23,7 @@ class NetworkSuite(PluginSuite):
     """A technology serves every station, at its own rate when it is alone, and loses no byte.
 
     Attributes:
-        rate: physical rate at which a station of this technology is tried.
+        rate: payload rate at which a station of this technology is tried.
     """
 
     registry: ClassVar[Registry] = NETWORKS

@@ -173,6 +173,17 @@ def test_resume_of_nothing_begins_with_the_topology_and_its_changes(tmp_path: Pa
     assert json.loads(done.stdout)["rounds"] == 2
 
 
+def test_a_frequency_that_no_device_has_is_refused() -> None:
+    ours = load_topology("jetson_dvfs", overrides=['fleet[3].governor={name: fixed, cpu: "9 GHz"}'])
+    with pytest.raises(SpecError, match=r"fleet\[3\]\.governor: cpu: 9 GHz"):
+        resolve(ours)
+    everyone = load_topology("pi_lab", overrides=['governor={name: fixed, cpu: "9 GHz"}'])
+    with pytest.raises(SpecError, match="governor: cpu: 9 GHz"):
+        resolve(everyone)
+    mixed = load_topology("iot_mix", overrides=['governor={name: fixed, cpu: "1.4 GHz"}'])
+    assert resolve(mixed).members()
+
+
 @pytest.mark.parametrize("options", [["--data", "/nope"], ["--store", "x", "--no-store"]])
 def test_options_that_cannot_be_are_refused(options: list[str], tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["run", "pi_lab", "--out", str(tmp_path / "out"), *options])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from hetsim.core.quantities import Fraction, Seconds
 from hetsim.sim.dvfs import Domain
@@ -39,4 +39,17 @@ class Governor(Protocol):
 
     def choose(self, view: View) -> Choice:
         """The points to use from now on."""
+        ...
+
+
+@runtime_checkable
+class Particular(Protocol):
+    """A governor that not every device can follow."""
+
+    def check(self, domains: Sequence[Domain]) -> None:
+        """Refuse a device that it cannot govern.
+
+        Raises:
+            ValueError: what it asks for is not to be had there.
+        """
         ...
