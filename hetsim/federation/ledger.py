@@ -11,10 +11,16 @@ from typing import Any
 
 from hetsim.core.errors import CAUSES
 from hetsim.core.quantities import WATT_HOUR, Joules, Seconds
-from hetsim.core.trace import BASE_KINDS, ROLES, Trace
+from hetsim.core.trace import ROLES, Trace
 from hetsim.federation.client import Client
 from hetsim.federation.run import Run
 from hetsim.sim.node import Node
+
+_COLUMNS = {
+    "compute_j": ("compute",), "memory_j": ("memory",), "radio_j": ("radio",), "link_j": ("link",),
+    "idle_j": ("idle", "sleep", "off"), "radio_idle_j": ("radio_idle",), "loss_j": ("loss",),
+}  # fmt: skip
+"""Kinds of energy in each column of a node's row; a row's columns add up to its energy."""
 
 
 def settle_up(
@@ -74,10 +80,10 @@ def _row(node: Node, client: Client | None, up: float, down: float) -> dict[str,
         "energy_j": node.total,
         "active_j": node.active,
         "participant_j": client.participated if client else node.total,
-        "compute_j": energy.get("compute", 0.0),
-        "memory_j": energy.get("memory", 0.0),
-        "radio_j": energy.get("radio", 0.0),
-        "idle_j": sum(energy.get(kind, 0.0) for kind in BASE_KINDS),
+        **{
+            column: sum(energy.get(kind, 0.0) for kind in kinds)
+            for column, kinds in _COLUMNS.items()
+        },
         "busy_s": node.busy,
         "battery_end_wh": battery.charge / WATT_HOUR if battery else None,
         "temperature_max_c": None,

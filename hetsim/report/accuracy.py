@@ -11,6 +11,7 @@ from hetsim.report.base import Column, Figure, Section, table
 from hetsim.report.numbers import (
     NONE,
     Scale,
+    count,
     duration,
     joules,
     rounded,
@@ -31,8 +32,9 @@ def section(trace: Trace) -> Section:
         return Section(
             name="accuracy",
             title="Accuracy",
-            lead="No accuracy was computed. This run simulated time and joules only, "
-            "or it ended before its first evaluation.",
+            lead="No accuracy was computed: this run simulated time and joules only."
+            if trace.summary["model_hash"] is None
+            else "No accuracy was computed: no round ended in an evaluation of the model.",
             body="",
         )
     spent = list(accumulate(row["energy_j"] for row in trace.rounds))
@@ -127,7 +129,8 @@ def _figure(
     return Figure(
         name=f"accuracy-{name}",
         title=f"Accuracy <span>against {axis}{', targets dashed' if targets else ''}</span>",
-        label=f"Accuracy against {axis}: {len(xs)} evaluations, the last is {score(scores[-1])}.",
+        label=f"Accuracy against {axis}: {count(len(xs), 'evaluation')}, "
+        f"the last is {score(scores[-1])}.",
         data=[curve],
         layout={
             "xaxis": {"title": {"text": f"{axis}, {scale.unit}"}, "rangemode": "tozero"},

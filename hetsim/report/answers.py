@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hetsim.report.numbers import SPACE, duration, joules
+from hetsim.report.numbers import SPACE, count, duration, joules
 
 _CAUSES = {
     "battery": "battery empty",
@@ -13,28 +13,40 @@ _CAUSES = {
     "deadline": "missed the deadline",
     "churn": "left",
 }
+_ROLES = {"device": "devices", "gateway": "gateways", "server": "server", "link": "links"}
+
+
+def unscored(summary: Mapping[str, Any]) -> str:
+    """Why a run has no accuracy: a run that trains nothing has no final model either."""
+    return "cost only" if summary["model_hash"] is None else "not evaluated"
 
 
 def answers(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Questions and answers, in plain text, from the content of `summary.json`."""
     spent = summary["energy_j"]
     shares = ", ".join(
-        f"{role}s {joules(part)}" for role, part in summary["energy_by_role_j"].items() if part
+        f"{_ROLES[role]} {joules(part)}"
+        for role, part in summary["energy_by_role_j"].items()
+        if part
     )
-    lost = [f"{count} {_CAUSES[cause]}" for cause, count in summary["dropouts"].items() if count]
+    lost = [
+        f"{count(times)} {_CAUSES[cause]}" for cause, times in summary["dropouts"].items() if times
+    ]
     reached = [
         f"{float(target) * 100:.3g}% "
         + ("not reached" if when is None else f"after {duration(when)}")
         for target, when in summary["time_to"].items()
     ]
     if summary["accuracy"] is None:
-        good = "not computed (cost only)"
+        good = unscored(summary)
     else:
         good = ", ".join([f"accuracy {summary['accuracy']:.3f}", *reached])
+    by_role = f" ({shares})" if shares else ""
     above = joules(summary["active_j"])
+    rounds = count(summary["rounds"], "round")
     told = [
-        ("How long", f"{duration(summary['simulated_s'])} simulated, {summary['rounds']} rounds"),
-        ("How many joules", f"{joules(spent['total'])} ({shares}); {above} of it above idle"),
+        ("How long", f"{duration(summary['simulated_s'])} simulated, {rounds}"),
+        ("How many joules", f"{joules(spent['total'])}{by_role}; {above} of it above idle"),
         ("Who dropped out", ", ".join(lost) or "nobody"),
         ("How good", good),
     ]

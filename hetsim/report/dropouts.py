@@ -6,7 +6,7 @@ from typing import Any
 
 from hetsim.core.errors import CAUSES
 from hetsim.core.trace import Trace
-from hetsim.report.base import Column, Section, table
+from hetsim.report.base import Column, Section, table, text, warning
 from hetsim.report.numbers import count, duration
 
 WORDS = {
@@ -29,11 +29,24 @@ def cut(row: dict[str, Any]) -> int:
     return max(dropped(row) - bool(row["excluded"]), 0)
 
 
+def ended(trace: Trace) -> str:
+    """A warning that the run ended before its rounds, if it did, and why."""
+    last = [note for note in trace.notes if note.cause == "end"][-1:]
+    return "".join(
+        warning(
+            "The run ended early.",
+            f"After {count(trace.summary['rounds'], 'round')}, at {duration(note.t)}: "
+            f"{text(note.text)}.",
+        )
+        for note in last
+    )
+
+
 def section(trace: Trace) -> Section:
     """The section "Dropouts"."""
     devices = [row for row in trace.devices if row["role"] == "device"]
     touched = [row for row in devices if dropped(row) or row["excluded"]]
-    body = _causes(trace) + _devices(touched) + _events(trace)
+    body = ended(trace) + _causes(trace) + _devices(touched) + _events(trace)
     return Section(
         name="dropouts", title="Who dropped out, and why", lead=_lead(devices), body=body
     )

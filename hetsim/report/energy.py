@@ -11,8 +11,12 @@ from hetsim.core.trace import BASE_KINDS, Trace
 from hetsim.report.base import Column, Figure, Section, table, text, warning
 from hetsim.report.numbers import count, fixed, joules, labels, rounded, share, si_scale
 
-KINDS = {"compute": "compute", "memory": "memory", "radio": "radio", "idle": "base"}
-"""What a device row has a column for; also the names of their colours. Idle is all base power."""
+KINDS = {
+    "compute": "compute", "memory": "memory", "radio": "radio", "link": "traffic on links",
+    "loss": "battery losses", "idle": "base power", "radio_idle": "idle radio",
+}  # fmt: skip
+"""Kinds of energy in a device row and what they are called; also the names of their colours."""
+_BASE_STATES = ("idle", "sleep", "off")
 SCOPES = {
     "wall": "at the mains socket, losses of the power supply included",
     "battery": "out of the battery, the whole device",
@@ -21,7 +25,11 @@ SCOPES = {
     "board": "into the board, without the power supply before it",
     "chip": "into the chip alone",
 }
-_HEADS = {"idle": "Base"}
+HEADS = {
+    "compute": "Compute", "memory": "Memory", "radio": "Radio", "link": "Links", "loss": "Losses",
+    "idle": "Base", "radio_idle": "Idle radio",
+}  # fmt: skip
+"""The same kinds above a column."""
 _ROWS = 30
 """Profiles drawn; further ones are added up in one bar."""
 
@@ -31,7 +39,7 @@ class Group:
 
     Attributes:
         nodes: how many they are.
-        kinds: joules by kind; "other" is what a device row has no column for.
+        kinds: joules by kind; they add up to the total.
     """
 
     def __init__(self, rows: Sequence[dict[str, Any]]) -> None:
@@ -43,8 +51,6 @@ class Group:
         self.kinds: dict[str, Joules] = {
             kind: sum((row[f"{kind}_j"] for row in rows), 0.0) for kind in KINDS
         }
-        rest = self.total - sum(self.kinds.values())
-        self.kinds["other"] = rest if rest > 1e-9 * self.total else 0.0
 
     @property
     def name(self) -> str:
@@ -61,21 +67,20 @@ def groups(trace: Trace) -> list[Group]:
 
 
 def meanings(trace: Trace) -> dict[str, str]:
-    """What each kind holds in this run: {"idle": "base (idle, sleep)", "other": "battery loss"}."""
-    words = {"radio_idle": "radio idle", "loss": "battery losses", "link": "traffic on links"}
+    """What each kind holds in this run: {"compute": "compute", "idle": "base power (idle)"}."""
     energy: dict[str, Joules] = trace.summary["energy_j"]
-    drawn = [kind for kind, value in energy.items() if value and kind != "total"]
-    base = [words.get(kind, kind) for kind in drawn if kind in BASE_KINDS]
-    rest = [words.get(kind, kind) for kind in drawn if kind not in (*KINDS, *BASE_KINDS)]
-    named = f"base power ({', '.join(base)})" if base else KINDS["idle"]
-    return {**KINDS, "idle": named, "other": ", ".join(rest) or "other"}
+    states = [state for state in _BASE_STATES if energy.get(state)]
+    base = f"{KINDS['idle']} ({', '.join(states)})" if states else KINDS["idle"]
+    return {**KINDS, "idle": base}
 
 
 def section(trace: Trace) -> Section:
     """The section "Joules"."""
     parts = groups(trace)
-    kinds = [kind for kind in (*KINDS, "other") if any(part.kinds[kind] for part in parts)]
-    held = {kind: meaning for kind, meaning in meanings(trace).items() if kind in kinds}
+    held = {
+        kind: meaning for kind, meaning in meanings(trace).items()
+        if any(part.kinds[kind] for part in parts)
+    }  # fmt: skip
     figures = (_bars(parts, held, False), _bars(parts, held, True))
     return Section(
         name="joules",
@@ -85,11 +90,13 @@ def section(trace: Trace) -> Section:
         f'<div class="pair">{"".join(figure.html() for figure in figures)}</div>'
         f"{_folded(parts)}"
         f"<h3>By kind of node and profile</h3>{_profiles(parts)}"
+        f"<h3>By what the joules were spent on</h3>{_spent(parts)}"
         f"<h3>By role</h3>{_roles(trace)}"
         f"<h3>By what the watts include</h3>{_scopes(parts)}"
         '<p class="note">At every instant a node draws one base power (off, sleep or idle); '
-        "compute, memory and radio come on top of it, so nothing is counted twice. Base power is "
-        "charged from the start of the run, or from joining, to its end.</p>",
+        "the other kinds come on top of it, so nothing is counted twice and all kinds add up to "
+        "the energy. Base power is charged from the start of the run, or from joining, to its "
+        "end.</p>",
         figures=figures,
     )
 
@@ -129,8 +136,7 @@ def _scope_warning(parts: Sequence[Group]) -> str:
 def _bars(parts: Sequence[Group], kinds: Mapping[str, str], relative: bool) -> Figure:
     """Stacked bars of `kinds` and what they mean; of joules, or of their shares."""
     shown = parts[:_ROWS]
-    mixed = len({part.scope for part in parts if part.scope}) > 1
-    keys = [f"{part.name} · {part.scope}" if mixed and part.scope else part.name for part in shown]
+    keys = _names(parts)[:_ROWS]
     unique = [f"{key}{chr(0x200B) * keys[:i].count(key)}" for i, key in enumerate(keys)]
     short = labels(unique, 28)
     names = [text(short[key]) for key in unique]
@@ -177,6 +183,12 @@ def _bars(parts: Sequence[Group], kinds: Mapping[str, str], relative: bool) -> F
     )
 
 
+def _names(parts: Sequence[Group]) -> list[str]:
+    """What each group is called where its scope has no column of its own."""
+    mixed = len({part.scope for part in parts if part.scope}) > 1
+    return [f"{part.name} · {part.scope}" if mixed and part.scope else part.name for part in parts]
+
+
 def _folded(parts: Sequence[Group]) -> str:
     if len(parts) <= _ROWS:
         return ""
@@ -190,22 +202,24 @@ def _folded(parts: Sequence[Group]) -> str:
 def _profiles(parts: Sequence[Group]) -> str:
     total = sum(part.total for part in parts)
     columns = [
-        Column(title="Profile", cells=[part.profile or part.role for part in parts], kind="name"),
-        Column(title="Role", cells=[part.role for part in parts], kind="name"),
-        Column(title="Power scope", cells=[part.scope for part in parts], kind="name"),
-        Column(title="Nodes", cells=[count(part.nodes) for part in parts]),
+        Column(title="Nodes of", cells=[part.name for part in parts], kind="name"),
         Column(title="Energy", unit="J", cells=fixed(part.total for part in parts)),
         Column(title="Share", cells=[share(part.total, total) for part in parts]),
+        Column(title="Nodes", cells=[count(part.nodes) for part in parts]),
         Column(title="Per node", unit="J", cells=fixed(part.total / part.nodes for part in parts)),
         Column(title="Above base", unit="J", cells=fixed(part.active for part in parts)),
+        Column(title="Power scope", cells=[part.scope for part in parts], kind="name"),
     ]
-    for kind in (*KINDS, "other"):
+    return table(columns, sortable=True, label="Joules by profile")
+
+
+def _spent(parts: Sequence[Group]) -> str:
+    columns = [Column(title="Nodes of", cells=_names(parts), kind="name")]
+    for kind, title in HEADS.items():
         values = [part.kinds[kind] for part in parts]
         if any(values):
-            columns.append(
-                Column(title=_HEADS.get(kind, kind.capitalize()), unit="J", cells=fixed(values))
-            )
-    return table(columns, sortable=True, label="Joules by profile")
+            columns.append(Column(title=title, unit="J", cells=fixed(values), hint=KINDS[kind]))
+    return table(columns, sortable=True, label="Joules by profile and kind")
 
 
 def _roles(trace: Trace) -> str:
@@ -216,9 +230,9 @@ def _roles(trace: Trace) -> str:
     return table(
         [
             Column(title="Role", cells=kept, kind="name"),
-            Column(title="Nodes", cells=[count(nodes[role]) for role in kept]),
             Column(title="Energy", unit="J", cells=fixed(roles[role] for role in kept)),
             Column(title="Share", cells=[share(roles[role], total) for role in kept]),
+            Column(title="Nodes", cells=[count(nodes[role]) for role in kept]),
         ],
         label="Joules by role",
     )
@@ -234,9 +248,9 @@ def _scopes(parts: Sequence[Group]) -> str:
     return table(
         [
             Column(title="Scope", cells=[scope or "not stated" for scope in held], kind="name"),
-            Column(title="Watts are measured", cells=includes, kind="prose"),
-            Column(title="Nodes", cells=[count(n) for n in nodes]),
             Column(title="Energy", unit="J", cells=fixed(energy)),
+            Column(title="Nodes", cells=[count(n) for n in nodes]),
+            Column(title="Watts are measured", cells=includes, kind="prose"),
         ],
         label="Joules by power scope",
     )

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from hetsim.core.trace import Trace
 from hetsim.report import accuracy, dropouts, energy, origin, power, rosters, timeline
+from hetsim.report.answers import unscored
 from hetsim.report.base import document, text
-from hetsim.report.dropouts import cut
+from hetsim.report.dropouts import cut, ended
 from hetsim.report.numbers import count, duration, joules, score, share, size, watt_hours
 
 
@@ -41,7 +42,7 @@ def answer(trace: Trace) -> str:
         f"{count(summary['rounds'], 'round')} in {duration(summary['simulated_s'])} simulated",
         f"{joules(summary['energy_j']['total'])} over {count(summary['devices'], 'device')}",
         f"{count(drops, 'dropout')}" if drops else "nobody dropped out",
-        "cost only: no accuracy"
+        f"no accuracy ({unscored(summary)})"
         if summary["accuracy"] is None
         else f"accuracy {score(summary['accuracy'])}",
     ]
@@ -54,7 +55,7 @@ def _header(trace: Trace, name: str) -> str:
     keys = "".join((_time(trace), _energy(trace), _dropouts(trace), _quality(trace)))
     return (
         f'<p class="kicker">{text(about)}</p><h1>{text(name)}</h1>'
-        f'<p class="answer">{text(answer(trace))}</p><div class="keys">{keys}</div>'
+        f'<p class="answer">{text(answer(trace))}</p>{ended(trace)}<div class="keys">{keys}</div>'
     )
 
 
@@ -113,7 +114,9 @@ def _dropouts(trace: Trace) -> str:
 def _quality(trace: Trace) -> str:
     summary = trace.summary
     if summary["accuracy"] is None:
-        return _key("How good", "not learned", "cost only: time and joules were simulated")
+        if summary["model_hash"] is None:
+            return _key("How good", "not learned", "cost only: time and joules were simulated")
+        return _key("How good", "not evaluated", "no round ended in an evaluation of the model")
     best = score(summary["best_accuracy"])
     lines = [f"accuracy after the last evaluated round; best <b>{best}</b>"]
     for target, reached in summary["time_to"].items():

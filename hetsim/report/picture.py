@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 INK, MUTED, RULE = "#171b21", "#5b6672", "#dfe3e8"
 LINE, TARGET = "#0072b2", "#b3588f"
 COLOURS = {
-    "compute": "#0072b2", "memory": "#b3588f", "radio": "#e08e00", "idle": "#a9b2bc",
-    "other": "#d3d8de",
+    "compute": "#0072b2", "memory": "#b3588f", "radio": "#e08e00", "link": "#00845f",
+    "loss": "#7a6fc4", "idle": "#a9b2bc", "radio_idle": "#d3d8de",
 }  # fmt: skip
 """The page's light palette: work in colours, being there in greys."""
 _BARS = 10

@@ -8,6 +8,7 @@ from typing import Any
 from hetsim.core.trace import Trace
 from hetsim.report.base import Column, Section, table
 from hetsim.report.dropouts import WORDS, dropped
+from hetsim.report.energy import HEADS, KINDS
 from hetsim.report.numbers import NONE, count, every, fixed, score, significant, time_scale
 
 _DEVICES = 1000
@@ -45,14 +46,16 @@ def _device_columns(rows: Sequence[Row]) -> list[Column]:
 
     drops = [dropped(row) for row in rows]
     every = [
-        names("Device", "device"), names("Profile", "profile"), names("Role", "role"),
-        names("Power scope", "power_scope"),
+        names("Device", "device"), number("Energy", "energy_j", "J"),
+        names("Profile", "profile"), names("Role", "role"), names("Power scope", "power_scope"),
         Column(title="Rounds done", cells=[count(row["rounds_done"]) for row in rows]),
         Column(title="Dropped", cells=[count(n) for n in drops], hint="; ".join(WORDS.values())),
-        number("Energy", "energy_j", "J"), number("Above base", "active_j", "J"),
-        number("As participant", "participant_j", "J"), number("Compute", "compute_j", "J"),
-        number("Memory", "memory_j", "J"), number("Radio", "radio_j", "J"),
-        number("Base", "idle_j", "J"), number("Busy", "busy_s", "s"),
+        number("Above base", "active_j", "J"), number("As participant", "participant_j", "J"),
+        *(
+            number(title, f"{kind}_j", "J", hint=KINDS[kind]) for kind, title in HEADS.items()
+            if any(row[f"{kind}_j"] for row in rows)
+        ),
+        number("Busy", "busy_s", "s"),
         number("Battery at end", "battery_end_wh", "Wh"),
         number("Hottest", "temperature_max_c", "°C"),
         number("Peak memory", "peak_memory_b", "MB", 1e-6),

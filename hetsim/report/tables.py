@@ -29,11 +29,16 @@ DEVICES = {
     "rounds_done": "int64", "dropped_battery": "int64", "dropped_memory": "int64",
     "dropped_deadline": "int64", "dropped_churn": "int64", "energy_j": "float64",
     "active_j": "float64", "participant_j": "float64", "compute_j": "float64",
-    "memory_j": "float64", "radio_j": "float64", "idle_j": "float64", "busy_s": "float64",
+    "memory_j": "float64", "radio_j": "float64", "link_j": "float64", "idle_j": "float64",
+    "radio_idle_j": "float64", "loss_j": "float64", "busy_s": "float64",
     "battery_end_wh": "float64?", "temperature_max_c": "float64?", "peak_memory_b": "float64",
     "bytes_up": "float64", "bytes_down": "float64", "excluded": "string",
 }  # fmt: skip
-"""One row a node that draws power; `excluded` says why it could not take part, or nothing."""
+"""One row a node that draws power; `excluded` says why it could not take part, or nothing.
+
+The joules from `compute_j` to `loss_j` add up to `energy_j`. `idle_j` is base power (idle, sleep,
+off) without the radio's, `link_j` what traffic costs a line, `loss_j` what a battery loses.
+"""
 
 SPANS = {
     "t0_s": "float64", "t1_s": "float64", "actor": "string", "kind": "string",

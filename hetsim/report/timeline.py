@@ -22,6 +22,10 @@ _COLOURS = {
     "download": "download", "transfer": "download", "upload": "upload", "mean": "mean",
     "aggregate": "mean",
 }  # fmt: skip
+_THIN = 1.5
+"""Pixels of border around a bar in its own colour, so that the shortest segment can be seen."""
+_MARGIN = 1.005
+"""Of the time axis, so that what happens at the very end is not cut off."""
 _SPARE = ("extra0", "extra1", "extra2", "extra3")
 
 
@@ -72,7 +76,10 @@ def _figure(trace: Trace, shown: Excerpt, scale: Scale) -> Figure:
                 "base": rounded(bar.t0 * scale.factor for bar in bars),
                 "x": rounded((bar.t1 - bar.t0) * scale.factor for bar in bars),
                 "customdata": [_facts(bar) for bar in bars],
-                "marker": {"color": f"${paint[kind]}", "line": {"width": 0}},
+                "marker": {
+                    "color": f"${paint[kind]}",
+                    "line": {"color": f"${paint[kind]}", "width": _THIN},
+                },
                 "hovertemplate": "%{y}: %{fullData.name}, round %{customdata[2]}"
                 "<br>from %{customdata[0]} for %{customdata[1]}"
                 "<br>segments: %{customdata[3]}<extra></extra>",
@@ -108,7 +115,7 @@ def _figure(trace: Trace, shown: Excerpt, scale: Scale) -> Figure:
             "barmode": "overlay",
             "xaxis": {
                 "title": {"text": f"simulated time, {scale.unit}"},
-                "range": [0, shown.end * scale.factor],
+                "range": [0, shown.end * scale.factor * _MARGIN],
             },
             "yaxis": {
                 "type": "category",

@@ -18,9 +18,11 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from hetsim.core.trace import Trace
 from hetsim.report.page import render
 from tests.unit.report.synthetic import build
 
@@ -31,6 +33,8 @@ FLAGS = (
 )  # fmt: skip
 WIDTHS = (1280, 400)
 EVIL = "<img src=x onerror=document.title='broken'>"
+GREEN = (0x00, 0x84, 0x5F)
+"""What the server's work is painted in, in the light theme."""
 PAGES: dict[str, dict[str, Any]] = {
     "usual": {"devices": 24, "rounds": 30},
     "cost_only": {"learned": False, "counters": False, "rounds": 1},
@@ -93,6 +97,7 @@ class Browser:
             "Emulation.setDeviceMetricsOverride",
             width=width, height=900, deviceScaleFactor=1, mobile=width < 600,
         )  # fmt: skip
+        self.tool("Emulation.setScrollbarsHidden", hidden=True)  # pictures have none either
         self.paint(theme)
         self.call("POST", "/url", url=page.as_uri())
 
@@ -143,9 +148,25 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("pages")
-    for name, shape in PAGES.items():
-        (folder / f"{name}.html").write_text(render(build(**shape)), encoding="utf-8")
-    return {name: folder / f"{name}.html" for name in PAGES}
+    traces = {name: build(**shape) for name, shape in PAGES.items()} | {"crowded": crowded()}
+    for name, trace in traces.items():
+        (folder / f"{name}.html").write_text(render(trace), encoding="utf-8")
+    return {name: folder / f"{name}.html" for name in traces}
+
+
+def crowded() -> Trace:
+    """A run with every kind of energy, many joules, and server work of a tenth of a millisecond."""
+    trace = build(devices=24, rounds=6)
+    for row in trace.devices:
+        row["loss_j"], row["link_j"] = 0.04 * row["energy_j"], 0.01 * row["energy_j"]
+        row["energy_j"] *= 1.05
+        for name in row:
+            if name.endswith("_j"):
+                row[name] *= 1e4
+    trace.spans = [
+        span._replace(t1=span.t0 + 1e-4) if span.kind == "mean" else span for span in trace.spans
+    ]
+    return trace
 
 
 @pytest.mark.slow
@@ -180,6 +201,53 @@ def test_both_themes_are_drawn(browser: Browser, pages: dict[str, Path], width: 
         assert browser.complaints() == []
     assert papers["light"] > 240
     assert papers["dark"] < 40
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["usual", "crowded"])
+def test_joules_are_in_view(browser: Browser, pages: dict[str, Path], name: str) -> None:
+    tables = "[...document.querySelectorAll('#joules .scroll')]"
+    browser.open(pages[name], 1280, "light")
+    assert browser.ask(f"{tables}.length") == 4
+    assert browser.ask(f"{tables}.filter(t => t.scrollWidth > t.clientWidth).length") == 0
+    browser.open(pages[name], 400, "light")
+    heads = "[...document.querySelectorAll('#joules th, #devices th')]"
+    energy = f"{heads}.filter(h => h.innerText.startsWith('Energy'))"
+    assert browser.ask(f"{energy}.length") == 4
+    assert browser.ask(f"{energy}.filter(h => h.getBoundingClientRect().right > 400).length") == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", WIDTHS)
+def test_work_shorter_than_a_pixel_is_seen(
+    browser: Browser, pages: dict[str, Path], width: int
+) -> None:
+    browser.open(pages["crowded"], width, "light")
+    plot = "document.querySelector('#plot-timeline .nsewdrag')"
+    box = browser.ask(
+        "(r => [r.left + scrollX, r.top + scrollY, r.right + scrollX])"
+        f"({plot}.getBoundingClientRect())"
+    )
+    left, top, right = (round(edge) for edge in box)
+    band = np.asarray(browser.picture(width).crop((left, top + 6, right, top + 20)), dtype=int)
+    seen = (abs(band - GREEN).max(axis=2) < 80).any(axis=0)
+    marks = np.flatnonzero(np.diff(seen.astype(int), prepend=0) == 1).size
+    assert marks == 6, "one for each round"
+
+
+@pytest.mark.slow
+def test_figures_follow_their_place(browser: Browser, pages: dict[str, Path]) -> None:
+    browser.open(pages["usual"], 1280, "light")
+    wide = "[...document.querySelectorAll('.plot svg')].filter(s => s.clientWidth > 340).length"
+    before = browser.ask(wide)
+    assert before > 0
+    browser.ask("document.querySelector('main').style.maxWidth = '380px'")
+    for _ in range(100):
+        if browser.ask(wide) == 0:
+            break
+        time.sleep(0.1)
+    assert browser.ask(wide) == 0
+    assert browser.complaints() == []
 
 
 @pytest.mark.slow

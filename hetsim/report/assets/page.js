@@ -39,7 +39,7 @@
       if (/^[xy]axis\d*$/.test(key)) base[key] = axis();
     }
     if (zoom && !touch.matches) base.xaxis.fixedrange = false;
-    const config = { displayModeBar: false, responsive: true, scrollZoom: false, doubleClick: "reset" };
+    const config = { displayModeBar: false, scrollZoom: false, doubleClick: "reset" };
     return Plotly.react(place, painted(data), painted(merged(base, layout)), config);
   };
 
@@ -100,5 +100,10 @@
   }
 
   drawAll();
+  // Figures follow their place, whatever changes it; the first report comes after the first layout.
+  const places = new ResizeObserver((changes) => {
+    for (const { target } of changes) if (target.clientWidth) Plotly.Plots.resize(target);
+  });
+  for (const place of document.querySelectorAll(".plot")) places.observe(place);
   dark.addEventListener("change", drawAll);
 })();

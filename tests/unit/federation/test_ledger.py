@@ -52,6 +52,23 @@ def test_a_busy_line_draws_more_by_what_it_carries(played: Played) -> None:
     assert rows["lte-cell--switch"]["active_j"] == pytest.approx(8e-9 * carried)
 
 
+def test_the_kinds_of_a_row_add_up_to_its_energy() -> None:
+    trace = play(tiny("cost_only=true", "stop.rounds=2", "selection.cohort=4")).trace
+    kinds = (
+        "compute_j", "memory_j", "radio_j", "link_j", "idle_j", "radio_idle_j", "loss_j",
+    )  # fmt: skip
+    for row in trace.devices:
+        assert sum(row[kind] for kind in kinds) == pytest.approx(row["energy_j"], rel=1e-9)
+    phone = next(row for row in trace.devices if row["device"] == "phone-0")
+    assert phone["loss_j"] == pytest.approx(0.05 * phone["energy_j"], rel=1e-9)
+    for kind in kinds:
+        drawn = sum(row[kind] for row in trace.devices)
+        assert drawn > 0.0, kind
+        states = ("idle", "sleep", "off") if kind == "idle_j" else (kind.removesuffix("_j"),)
+        told = sum(trace.summary["energy_j"].get(state, 0.0) for state in states)
+        assert drawn == pytest.approx(told, rel=1e-9), kind
+
+
 def test_a_server_that_never_aggregates_is_idle() -> None:
     summary = play(tiny("cost_only=true", "pace.deadline=1 ms")).summary
     [server] = [

@@ -184,8 +184,8 @@ def _row(node: str, books: _Books, until: float) -> dict[str, Any]:
         "dropped_churn": 0,
         "energy_j": active + idle + radio_idle, "active_j": active,
         "participant_j": books.participant or active + idle, "compute_j": books.compute,
-        "memory_j": books.memory, "radio_j": books.radio, "idle_j": idle + radio_idle,
-        "busy_s": books.busy,
+        "memory_j": books.memory, "radio_j": books.radio, "link_j": 0.0, "idle_j": idle,
+        "radio_idle_j": radio_idle, "loss_j": 0.0, "busy_s": books.busy,
         "battery_end_wh": (0.0 if books.dead else 11.2) if books.scope == "battery" else None,
         "temperature_max_c": 47.25 if books.scope == "rails" else None,
         "peak_memory_b": 1.42e7, "bytes_up": books.up, "bytes_down": books.down,
@@ -198,7 +198,6 @@ def _summary(trace: Trace, name: str, until: float, learned: bool) -> dict[str, 
         return sum(row[key] for row in trace.devices if role in ("", row["role"]))
 
     measured = [row for row in trace.rounds if row["accuracy"] is not None]
-    radio_idle = _RADIO_IDLE * until * (len(trace.devices) - 1)
     reached = next((i for i, row in enumerate(trace.rounds) if (row["accuracy"] or 0) >= 0.8), None)
     return {
         "name": name, "method": "fedavg", "seed": 0, "spec_hash": "5ec0" * 16,
@@ -206,8 +205,7 @@ def _summary(trace: Trace, name: str, until: float, learned: bool) -> dict[str, 
         "energy_j": {
             "total": total("energy_j"), "compute": total("compute_j"),
             "memory": total("memory_j"), "radio": total("radio_j"),
-            "idle": total("idle_j") - radio_idle,
-            "radio_idle": radio_idle,
+            "idle": total("idle_j"), "radio_idle": total("radio_idle_j"),
         },
         "energy_by_role_j": {
             role: total("energy_j", role) for role in ("device", "gateway", "server", "link")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from hetsim.core.trace import Trace
+from hetsim.core.trace import Note, Trace
 from hetsim.report import energy, page
 from tests.unit.report.synthetic import build
 
@@ -100,12 +100,53 @@ def test_mixed_power_scopes_are_warned_about(trace: Trace) -> None:
     assert warning not in page.render(trace)
 
 
-def test_joules_without_a_column_of_their_own_are_shown(trace: Trace) -> None:
-    trace.summary["energy_j"]["loss"] = 50.0
+@pytest.mark.parametrize(
+    ("kind", "meaning", "head"),
+    [("loss", "battery losses", "Losses"), ("link", "traffic on links", "Links")],
+)
+def test_a_kind_is_shown_where_it_was_drawn(
+    trace: Trace, kind: str, meaning: str, head: str
+) -> None:
+    before = data(page.render(trace))["figures"]["joules-profile"]["data"]
+    assert meaning not in [bar["name"] for bar in before]
+    assert f'<th scope="col" class="num" title="{meaning}">' not in page.render(trace)
+    trace.summary["energy_j"][kind] = 50.0
     trace.devices[1]["energy_j"] += 50.0
-    part = next(part for part in energy.groups(trace) if part.profile == "raspberry_pi_4b")
-    assert part.kinds["other"] == pytest.approx(50.0)
-    assert "battery losses" in page.render(trace)
+    trace.devices[1][f"{kind}_j"] += 50.0
+    html = page.render(trace)
+    [bar] = [
+        bar for bar in data(html)["figures"]["joules-profile"]["data"] if bar["name"] == meaning
+    ]
+    assert sum(bar["x"]) == pytest.approx(0.05)
+    assert html.count(f">{head} <small>J</small>") == 2, "by profile, and of each device"
+    for part in energy.groups(trace):
+        assert sum(part.kinds.values()) == pytest.approx(part.total, rel=1e-9)
+
+
+def test_energy_stands_beside_the_name(trace: Trace) -> None:
+    html = page.render(trace)
+    for label in ("Joules by profile", "Joules by role", "Joules by power scope", "Devices"):
+        head = html.split(f'aria-label="{label}"')[1].split("</thead>")[0]
+        assert [th.split("<small>")[0] for th in re.findall(r"<th.*?</th>", head)][1].endswith(
+            "Energy "
+        ), label
+
+
+def test_a_run_that_ended_early_says_so_twice(trace: Trace) -> None:
+    assert "ended early" not in page.render(trace)
+    trace.notes.append(Note(351.0, "server", "end", "no client is left to <ask>"))
+    text = "The run ended early. After 5 rounds, at 5 min 51 s: no client is left to <ask>."
+    assert Reader(page.render(trace)).text.count(text) == 2
+
+
+def test_no_accuracy_is_not_always_cost_only() -> None:
+    costed = build(learned=False)
+    assert "no accuracy (cost only)." in Reader(page.render(costed)).text
+    costed.summary["model_hash"] = "ab12" * 16
+    text = Reader(page.render(costed)).text
+    assert "no accuracy (not evaluated)." in text
+    assert "cost only" not in text
+    assert "No accuracy was computed: no round ended in an evaluation of the model." in text
 
 
 @pytest.mark.parametrize(
