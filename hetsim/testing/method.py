@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import pytest
 
-from hetsim.core.errors import NeedsLearning
+from hetsim.core.errors import HetsimError, NeedsLearning
 from hetsim.core.registry import METHODS, Registry
 from hetsim.spec.build import Scenario
 from hetsim.testing.executor import Shuffled
@@ -63,7 +63,12 @@ class MethodSuite(PluginSuite):
         assert 0 < played.summary["rounds"] <= 4
         check_books(played.trace, scenario)
 
-    def test_ends_when_nobody_can_take_part(self, name: str) -> None:
+    def test_ends_or_says_so_when_nobody_can_take_part(self, name: str) -> None:
         gone = [f"fleet[{group}].battery={{charge: 0 %, capacity: 1 Wh}}" for group in range(3)]
         scenario = self.world(name, *gone)
-        check_books(play(scenario).trace, scenario)
+        try:
+            trace = play(scenario).trace
+        except HetsimError as refusal:
+            assert "no device can take part" in str(refusal)
+        else:
+            check_books(trace, scenario)
