@@ -16,12 +16,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from torch import Tensor
-
 from hetsim.core.errors import HetsimError
 from hetsim.core.ref import Ref
 from hetsim.learn.numerics import tag
-from hetsim.learn.store import encode
+from hetsim.learn.store import encode, parts
 
 
 class _Settles(Protocol):
@@ -73,8 +71,8 @@ class Journal:
                         "    Profiles, data or code have changed since. Start again with --force."
                     )
             return
-        plain = not _has_tensors(value)
-        self._write({**entry, "value": value} if plain else entry)
+        tensors, plain = parts(value)
+        self._write(entry if tensors else {**entry, "value": plain})
 
     def _write(self, entry: dict[str, Any]) -> None:
         with self._path.open("a", encoding="utf-8") as file:
@@ -102,8 +100,3 @@ def _read(path: Path) -> tuple[list[dict[str, Any]], int]:
 
 def _words(head: dict[str, Any]) -> str:
     return f"hetsim {head.get('hetsim', '?')} on {head.get('numerics', '?')}"
-
-
-def _has_tensors(value: Any) -> bool:
-    parts = value.values() if isinstance(value, dict) else [value]
-    return any(isinstance(part, Tensor) for part in parts)

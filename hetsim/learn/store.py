@@ -53,7 +53,7 @@ class MemoryStore:
         """Keep a value until newer ones need its place."""
         if key in self._values:
             return
-        size = sum(tensor.nbytes for tensor in _parts(value)[0].values())
+        size = sum(tensor.nbytes for tensor in parts(value)[0].values())
         self._values[key] = value, size
         self._size += size
         while self._size > self._limit:
@@ -150,7 +150,7 @@ def encode(value: Any) -> bytes:
     """A value as a safetensors file; equal values give equal bytes."""
     from safetensors.torch import save
 
-    tensors, plain = _parts(value)
+    tensors, plain = parts(value)
     text = json.dumps({"plain": plain, "sha256": _digest(tensors, plain)}, sort_keys=True)
     return save(tensors, metadata={_HEADER: text})
 
@@ -179,7 +179,7 @@ def decode(blob: bytes) -> Any:
     return tensors[""] if tensors.keys() == {""} else tensors
 
 
-def _parts(value: Any) -> tuple[dict[str, Tensor], Any]:
+def parts(value: Any) -> tuple[dict[str, Tensor], Any]:
     """Tensors and plain JSON of a value; a lone tensor has the empty name."""
     if isinstance(value, Tensor):
         return {"": value}, None
