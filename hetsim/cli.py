@@ -178,6 +178,35 @@ def schema(as_json: _Json = False) -> None:
     _print_json(json_schema())
 
 
+@app.command(epilog="Example: hetsim report physics --scale smoke")
+def report(
+    name: Annotated[str | None, typer.Argument(help="Without it: the list.")] = None,
+    scale: Annotated[str, typer.Option(help="smoke, small (what is committed) or full.")] = "small",
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the page.")] = None,
+    measured: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of measured data and oracles.")
+    ] = None,
+    redraw: Annotated[
+        bool, typer.Option("--redraw", help="Draw again from the tables in the folder.")
+    ] = False,
+    as_json: _Json = False,
+) -> None:
+    """Rebuild a report under reports/: make its comparisons, write tables and figures."""
+    from hetsim.study import report as study
+
+    if name is None:
+        _show(study.list_reports(), as_json)
+        return
+    folder = study.rebuild(
+        name, scale=scale, out=out, measured=measured, redraw=redraw,
+        progress=lambda text: typer.echo(f"{name}: {text}", err=True),
+    )  # fmt: skip
+    if as_json:
+        _print_json({"report": name, "scale": scale, "folder": str(folder)})
+    else:
+        print(folder / "index.md")
+
+
 def _load(topology: str, overrides: Sequence[str], seed: int | None) -> Spec:
     """The topology, with a line on stderr for each option that `--set` dropped."""
     from hetsim.spec.schema import load_topology

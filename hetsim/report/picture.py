@@ -1,38 +1,26 @@
-"""One picture of a run for a README: accuracy against minutes, joules by profile and kind.
-
-Text is drawn as outlines of a font that comes with matplotlib, and element ids are salted with a
-constant, so that equal traces give equal bytes on every machine with the pinned versions.
-"""
+"""One picture of a run for a README: accuracy against minutes, joules by profile and kind."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hetsim.core.trace import Trace
 from hetsim.report.energy import Group, groups, meanings
 from hetsim.report.numbers import labels, si_scale, time_scale
 from hetsim.report.page import answer
+from hetsim.report.paper import BLUE, INK, MUTED, PLUM, plain, sheet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-INK, MUTED, RULE = "#171b21", "#5b6672", "#dfe3e8"
-LINE, TARGET = "#0072b2", "#b3588f"
+LINE, TARGET = BLUE, PLUM
 COLOURS = {
     "compute": "#0072b2", "memory": "#b3588f", "radio": "#e08e00", "link": "#00845f",
     "loss": "#7a6fc4", "idle": "#a9b2bc", "radio_idle": "#d3d8de",
 }  # fmt: skip
 """The page's light palette: work in colours, being there in greys."""
 _BARS = 10
-_STYLE: Any = {
-    "svg.hashsalt": "hetsim", "svg.fonttype": "path", "font.family": "DejaVu Sans",
-    "font.size": 9.5, "text.color": INK, "axes.labelcolor": MUTED, "axes.edgecolor": RULE,
-    "xtick.color": MUTED, "ytick.color": MUTED, "axes.spines.top": False,
-    "axes.spines.right": False, "axes.grid": True, "grid.color": "#eceff2", "axes.axisbelow": True,
-    "xtick.major.size": 0, "ytick.major.size": 0, "axes.titlesize": 10.5,
-    "axes.titlelocation": "left", "axes.titlepad": 10,
-}  # fmt: skip
 
 
 def draw(trace: Trace, path: Path) -> None:
@@ -40,15 +28,7 @@ def draw(trace: Trace, path: Path) -> None:
 
     The left half shows accuracy, or for a run that learned nothing the joules of each round.
     """
-    from matplotlib import rc_context
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
-
-    with rc_context(_STYLE):
-        spacing = ConstrainedLayoutEngine(w_pad=0.14, h_pad=0.12, wspace=0.03)
-        figure = Figure(figsize=(9.6, 4.0), facecolor="white", layout=spacing)
-        FigureCanvasSVG(figure)
+    with sheet(path) as figure:
         left, right = figure.subplots(1, 2, width_ratios=(1, 1.1))
         if any(row["accuracy"] is not None for row in trace.rounds):
             _accuracy(left, trace)
@@ -62,8 +42,7 @@ def draw(trace: Trace, path: Path) -> None:
         )  # fmt: skip
         name = str(trace.summary["name"])
         title = f"{labels([name], 24)[name]}: {answer(trace)}"
-        figure.suptitle(_plain(title), x=0.014, ha="left", fontsize=11)
-        figure.savefig(path, format="svg", metadata={"Date": None, "Creator": "hetsim"})
+        figure.suptitle(plain(title), x=0.014, ha="left", fontsize=11)
 
 
 def _accuracy(axes: Axes, trace: Trace) -> None:
@@ -78,7 +57,7 @@ def _accuracy(axes: Axes, trace: Trace) -> None:
     for target in trace.summary["time_to"]:
         axes.axhline(float(target), color=TARGET, linewidth=1, linestyle=(0, (5, 4)))
         axes.annotate(
-            _plain(target), (1, float(target)), xycoords=("axes fraction", "data"), color=TARGET,
+            plain(target), (1, float(target)), xycoords=("axes fraction", "data"), color=TARGET,
             xytext=(4, 0), textcoords="offset points", va="center", fontsize=8.5,
         )  # fmt: skip
     axes.set(xlim=(0, None), ylim=(0, 1), xlabel=f"simulated time, {scale.unit}")
@@ -121,9 +100,4 @@ def _joules(axes: Axes, trace: Trace) -> None:
 
 def _name(part: Group) -> str:
     short = labels([part.name], 24)[part.name]
-    return _plain(f"{part.nodes:,} × {short}" if part.nodes > 1 else short)
-
-
-def _plain(text: str) -> str:
-    """Text in which matplotlib finds no formula."""
-    return text.replace("$", r"\$")
+    return plain(f"{part.nodes:,} × {short}" if part.nodes > 1 else short)

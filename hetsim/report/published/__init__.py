@@ -1,0 +1,1 @@
+"""Reports that are kept under `reports/`, one a file."""
