@@ -74,5 +74,8 @@ GOVERNORS = Registry("governor", "hetsim.sim.governors", "hetsim.governors")
 NETWORKS = Registry("network technology", "hetsim.sim.network", "hetsim.networks")
 SELECTIONS = Registry("selection policy", "hetsim.federation.selection", "hetsim.selections")
 PACES = Registry("pace", "hetsim.federation.pace", "hetsim.paces")
+AVAILABILITIES = Registry(
+    "availability pattern", "hetsim.sim.availability", "hetsim.availabilities"
+)
 REPORTS = Registry("report", "hetsim.report.published", "hetsim.reports")
 COMPARISONS = Registry("comparison", "hetsim.study.comparisons", "hetsim.comparisons")

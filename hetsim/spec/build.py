@@ -24,6 +24,7 @@ from hetsim.core.cost import Cost
 from hetsim.core.errors import SpecError
 from hetsim.core.quantities import Seconds
 from hetsim.core.registry import (
+    AVAILABILITIES,
     DATA,
     EXECUTORS,
     GOVERNORS,
@@ -48,8 +49,9 @@ from hetsim.learn.meter import Sheet, measure
 from hetsim.learn.numerics import model_hash, single_thread
 from hetsim.learn.resident import Resident
 from hetsim.learn.store import MemoryStore, Store
+from hetsim.sim.availability.always import Always
+from hetsim.sim.availability.base import Availability
 from hetsim.sim.battery import BatteryState
-from hetsim.sim.churn import PATTERNS, Always, Availability
 from hetsim.sim.clock import Call
 from hetsim.sim.device import BatteryPack, Profile, Radio
 from hetsim.sim.governors.base import Governor, Particular
@@ -229,11 +231,8 @@ class Scenario:
             governor = default
             if group.governor is not None:
                 governor = self._plugin(GOVERNORS, group.governor, "fleet", place, "governor")
-            availability = make(
-                PATTERNS[group.availability.name],
-                group.availability.options,
-                where=partial(self.spec.where, "fleet", place, "availability"),
-                key=key_of(("fleet", place, "availability")),
+            availability = self._plugin(
+                AVAILABILITIES, group.availability, "fleet", place, "availability"
             )
             for number in range(group.count):
                 yield Member(

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, NoReturn, get_args, get_origin
 from pydantic import ValidationError
 
 from hetsim.core.errors import SpecError, UnknownName, did_you_mean
-from hetsim.sim.churn import Random, Windows
 from hetsim.spec import options
 from hetsim.spec.fields import Fault
 from hetsim.spec.load import Document, Place, as_list, as_mapping, in_words, key_of
@@ -226,22 +225,12 @@ def _fleet(spec: Spec) -> None:
 def _availability(spec: Spec) -> None:
     for index, group in enumerate(spec.fleet):
         place = ("fleet", index, "availability")
-        pattern: Any = options.make(
+        options.make(
             options.REGISTRIES["availability"].load(group.availability.name),
             group.availability.options,
             where=lambda option, place=place: spec.where(*place, option),
             key=key_of(place),
         )
-        if isinstance(pattern, Random) and not (pattern.up and pattern.down):
-            what, remedy = "up and down must be above zero.", 'Write times such as "2 h".'
-            _fail(spec, what, remedy, *place)
-        if isinstance(pattern, Windows):
-            edges = [0.0, *(edge for window in pattern.on for edge in window), pattern.period]
-            empty = not pattern.on or any(start == end for start, end in pattern.on)
-            if empty or edges != sorted(edges):
-                what = "the windows are empty, not in order, overlap or end after the period."
-                remedy = 'Write pairs such as ["22 h", "24 h"], in order, inside the period.'
-                _fail(spec, what, remedy, *place, "on")
 
 
 def _known_node(spec: Spec, name: str, *place: str | int) -> None:

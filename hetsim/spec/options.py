@@ -19,8 +19,9 @@ from functools import lru_cache
 from math import inf
 from typing import Any, cast
 
-from hetsim.core.errors import HetsimError, SpecError, UnknownName, did_you_mean
+from hetsim.core.errors import HetsimError, SpecError, did_you_mean
 from hetsim.core.registry import (
+    AVAILABILITIES,
     DATA,
     GOVERNORS,
     METHODS,
@@ -31,32 +32,9 @@ from hetsim.core.registry import (
     SELECTIONS,
     Registry,
 )
-from hetsim.sim.churn import PATTERNS
 from hetsim.spec.annotation import Type, type_of
 
-
-@dataclass(frozen=True)
-class Patterns:
-    """The availability patterns, asked like a registry; they are all in one module."""
-
-    kind: str = "availability"
-
-    def names(self) -> list[str]:
-        """Every pattern."""
-        return sorted(PATTERNS)
-
-    def load(self, name: str, *, where: str = "", key: str = "") -> Any:
-        """The class of a pattern.
-
-        Raises:
-            UnknownName: there is none of this name.
-        """
-        if name not in PATTERNS:
-            raise UnknownName(self.kind, name, PATTERNS, where=where, key=key)
-        return PATTERNS[name]
-
-
-REGISTRIES: dict[str, Registry | Patterns] = {
+REGISTRIES: dict[str, Registry] = {
     "method": METHODS,
     "model": MODELS,
     "data": DATA,
@@ -65,7 +43,7 @@ REGISTRIES: dict[str, Registry | Patterns] = {
     "selection": SELECTIONS,
     "governor": GOVERNORS,
     "technology": NETWORKS,
-    "availability": Patterns(),
+    "availability": AVAILABILITIES,
 }
 """By the key under which a topology names a plug-in."""
 

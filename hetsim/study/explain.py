@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from hetsim.core.errors import SpecError, UnknownName, si
 from hetsim.core.registry import (
+    AVAILABILITIES,
     GOVERNORS,
     METHODS,
     NETWORKS,
@@ -19,7 +20,6 @@ from hetsim.core.registry import (
     Registry,
 )
 from hetsim.core.trace import Trace
-from hetsim.sim.churn import PATTERNS
 from hetsim.sim.device import Profile
 from hetsim.sim.dvfs import Domain, effort
 from hetsim.spec import units
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from hetsim.spec.schema import Spec
 
 KINDS = ("device", "method", "network", "policy", "topology", "run")
-_POLICIES = (SELECTIONS, PACES, GOVERNORS, PARTITIONS)
+_POLICIES = (SELECTIONS, PACES, GOVERNORS, AVAILABILITIES, PARTITIONS)
 _SHOWN_POINTS = 12
 
 
@@ -81,9 +81,7 @@ def explain(kind: str | None = None, name: str | None = None) -> Sheet:
             for registry in _POLICIES:
                 if name in registry.names():
                     return _plugin(registry, name)
-            if name in PATTERNS:
-                return _described(f"availability {name}", PATTERNS[name], PATTERNS[name])
-            known = [each for registry in _POLICIES for each in registry.names()] + list(PATTERNS)
+            known = [each for registry in _POLICIES for each in registry.names()]
             raise UnknownName("policy", name, known, where="explain")
         case _:
             return _plugin(METHODS if kind == "method" else NETWORKS, name)
@@ -128,8 +126,6 @@ def _list(kind: str) -> Sheet:
             return Sheet("Finished runs in ./runs", [], [Table("", ("folder",), names)])
         case "policy":
             tables = [_names(registry, registry.kind) for registry in _POLICIES]
-            patterns = [(name, _first_line_of(plugin)) for name, plugin in PATTERNS.items()]
-            tables.append(Table("availability", ("name", "what it does"), patterns))
             return Sheet("Policies", [], tables)
         case _:
             registry = METHODS if kind == "method" else NETWORKS

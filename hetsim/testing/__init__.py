@@ -11,6 +11,7 @@ A plug-in's author writes one class and runs pytest (`pip install "hetsim[test]"
 `tiny` builds the four-device world that the suites play in, `play` simulates it.
 """
 
+from hetsim.testing.availability import AvailabilitySuite
 from hetsim.testing.data import DataSuite
 from hetsim.testing.device import DeviceSuite
 from hetsim.testing.executor import ExecutorSuite, Shuffled
@@ -25,6 +26,7 @@ from hetsim.testing.suite import PluginSuite, Suite
 from hetsim.testing.world import Played, check_books, play, tiny
 
 __all__ = [
+    "AvailabilitySuite",
     "DataSuite",
     "DeviceSuite",
     "ExecutorSuite",

@@ -27,6 +27,7 @@ from hetsim.core.registry import (
 from hetsim.methods.fedavg import FedAvg
 from hetsim.spec.profile import list_profiles
 from hetsim.testing import (
+    AvailabilitySuite,
     DataSuite,
     DeviceSuite,
     ExecutorSuite,
@@ -73,6 +74,20 @@ class TestGovernors(GovernorSuite):
 class TestFixedClocks(GovernorSuite):
     plugin = "fixed"
     options: ClassVar[Mapping[str, Any]] = {"cpu": "1 GHz", "gpu": "1 GHz", "memory": "500 MHz"}
+
+
+class TestAlways(AvailabilitySuite):
+    plugin = "always"
+
+
+class TestRandom(AvailabilitySuite):
+    plugin = "random"
+    options: ClassVar[Mapping[str, Any]] = {"up": "100 ms", "down": "50 ms", "away": "sleep"}
+
+
+class TestWindows(AvailabilitySuite):
+    plugin = "windows"
+    options: ClassVar[Mapping[str, Any]] = {"on": [["0 s", "1 s"], ["2 s", "3 s"]], "period": "4 s"}
 
 
 @pytest.mark.parametrize("name", NETWORKS.names())

@@ -3,7 +3,10 @@ from itertools import islice, pairwise
 import pytest
 
 from hetsim.core.rng import rng
-from hetsim.sim.churn import PATTERNS, Always, Availability, Random, Windows
+from hetsim.sim.availability.always import Always
+from hetsim.sim.availability.base import Availability
+from hetsim.sim.availability.random import Random
+from hetsim.sim.availability.windows import Windows
 
 
 def first(pattern: Availability, count: int, device: str = "pi-0") -> list[tuple[float, bool]]:
@@ -54,9 +57,15 @@ def test_windows_without_gap_never_change(on: tuple[tuple[float, float], ...]):
     assert first(Windows(on=on, period=24.0), 1) == []
 
 
-def test_no_window_is_never_there():
-    assert first(Windows(on=(), period=24.0), 3) == [(0.0, False)]
+@pytest.mark.parametrize(
+    "on", [(), ((1.0, 1.0),), ((2.0, 1.0),), ((0.0, 2.0), (1.0, 3.0)), ((20.0, 25.0),)]
+)
+def test_windows_that_cannot_be_are_refused(on: tuple[tuple[float, float], ...]):
+    with pytest.raises(ValueError, match="the windows are"):
+        Windows(on=on, period=24.0)
 
 
-def test_patterns_have_the_names_of_the_topology_file():
-    assert list(PATTERNS) == ["always", "random", "windows"]
+@pytest.mark.parametrize(("up", "down"), [(0.0, 1.0), (1.0, 0.0)])
+def test_random_times_are_above_zero(up: float, down: float):
+    with pytest.raises(ValueError, match="above zero"):
+        Random(up=up, down=down)

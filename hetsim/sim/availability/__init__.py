@@ -1,0 +1,1 @@
+"""When a device is there, one pattern a file."""
