@@ -12,11 +12,14 @@ Watts: TypeAlias = float
 Bytes: TypeAlias = float
 Rate: TypeAlias = float
 """Bytes per second."""
+JoulesPerByte: TypeAlias = float
 Flops: TypeAlias = float
 """Floating-point operations; a multiply-add counts as two."""
 Hertz: TypeAlias = float
 Cycles: TypeAlias = float
 Celsius: TypeAlias = float
+Volts: TypeAlias = float
+Coulombs: TypeAlias = float
 Fraction: TypeAlias = float
 """A share between 0 and 1."""
 
