@@ -13,10 +13,11 @@ class Cost:
 
     Attributes:
         flops: floating-point operations (a multiply-add is two).
-        traffic: bytes read from and written to main memory.
+        traffic: bytes that its tensor operators read and write.
         memory: peak bytes resident while it runs.
         steps: optimizer steps (or forward batches): each pays a device's fixed overhead.
         samples: samples read through the input pipeline.
+        operators: tensor operators launched (a convolution, a sum, the update of one tensor).
     """
 
     flops: Flops = 0.0
@@ -24,6 +25,7 @@ class Cost:
     memory: Bytes = 0.0
     steps: float = 0.0
     samples: float = 0.0
+    operators: float = 0.0
 
     def __add__(self, other: Cost) -> Cost:
         """Work of both, one after the other: everything adds but the peak."""
@@ -33,6 +35,7 @@ class Cost:
             memory=max(self.memory, other.memory),
             steps=self.steps + other.steps,
             samples=self.samples + other.samples,
+            operators=self.operators + other.operators,
         )
 
     def __mul__(self, share: Fraction) -> Cost:
@@ -47,4 +50,5 @@ class Cost:
             memory=self.memory,
             steps=self.steps * share,
             samples=self.samples * share,
+            operators=self.operators * share,
         )

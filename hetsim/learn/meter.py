@@ -11,14 +11,11 @@ buffers and the input, in training mode, with the loss. Two batch sizes tell wha
 batch from what does not (batch statistics); a sample's share is that in a batch of 32. The dry run
 is on the CPU: it takes milliseconds, and torch's meta device a second just to be imported.
 
-Main-memory traffic is a model, not a count. With W bytes of parameters, S saved bytes and I input
-bytes a sample:
-
-    a training step   6 W (read forward and backward; gradient written and read; weight read and
-                      written) + 2 W with momentum + 1 W for each further copy it reads
-    a trained sample  I + 4 S (written and read forward; read, and its gradient written, backward)
-    a forward batch   W
-    a forward sample  I + 2 A, where A are the bytes of all layer outputs
+Bytes and launches are those of every tensor operator of a real forward and backward pass
+(`hetsim.learn.operators`); two batch sizes tell what a batch costs whatever its size (the weights)
+from what a sample costs. The update launches an operator for each term of the rule and each tensor
+and reads and writes W bytes of parameters for each value it touches: 3 W for the step itself, 5 W
+with momentum, 3 W with weight decay, 6 W for an anchor (a model that it is pulled towards).
 """
 
 from __future__ import annotations
@@ -38,6 +35,7 @@ from hetsim.core.errors import SpecError
 from hetsim.core.quantities import Bytes
 from hetsim.learn.architecture import Architecture
 from hetsim.learn.numerics import chance, single_thread
+from hetsim.learn.operators import Operators, Tally
 
 FLOAT: Bytes = 4
 """Bytes of a float32."""
@@ -65,6 +63,21 @@ class Layer:
     outputs: int
 
 
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """What one batch launches and moves.
+
+    Attributes:
+        operators: tensor operators launched.
+        fixed: bytes that they move whatever the batch.
+        growing: bytes a sample.
+    """
+
+    operators: int
+    fixed: Bytes
+    growing: Bytes
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sheet:
     """All counts of an architecture.
@@ -72,10 +85,13 @@ class Sheet:
     Attributes:
         layers: leaf modules in order of execution.
         parameters: number of trained values.
+        tensors: number of tensors they are in.
         buffers: number of values that are kept but not trained (running statistics).
         parameter_bytes: of the parameters, float32.
         state_bytes: of parameters and buffers as they are sent.
         forward, backward: floating-point operations a sample.
+        inference: operators and bytes of a forward pass.
+        training: operators and bytes of a forward and backward pass.
         outputs: elements a sample that all leaf modules produce.
         saved: bytes a sample kept for the backward pass.
         input_bytes: of a sample, float32.
@@ -84,11 +100,14 @@ class Sheet:
 
     layers: tuple[Layer, ...]
     parameters: int
+    tensors: int
     buffers: int
     parameter_bytes: Bytes
     state_bytes: Bytes
     forward: int
     backward: int
+    inference: Pass
+    training: Pass
     outputs: int
     saved: Bytes
     input_bytes: Bytes
@@ -111,20 +130,24 @@ def measure(architecture: Architecture) -> Sheet:
     with chance(0):
         module = architecture.build().train()
     with _watched(module) as layers:
-        two = _saved(module, architecture, 2)
-    growing = _saved(module, architecture, 3) - two
-    fixed = two - 2 * growing
+        two = _dry_run(module, architecture, 2)
+    three = _dry_run(module, architecture, 3)
+    growing = three.saved - two.saved
+    fixed = two.saved - 2 * growing
     parameters = list(module.parameters())
     buffers = list(module.buffers())
     weights = sum(p.numel() for p in parameters)
     return Sheet(
         layers=tuple(layers),
         parameters=weights,
+        tensors=len(parameters),
         buffers=sum(b.numel() for b in buffers),
         parameter_bytes=weights * FLOAT,
         state_bytes=sum(t.numel() * t.element_size() for t in (*parameters, *buffers)),
         forward=sum(layer.forward for layer in layers),
         backward=sum(layer.backward for layer in layers),
+        inference=_pass(two.inference, three.inference),
+        training=_pass(two.training, three.training),
         outputs=sum(layer.outputs for layer in layers),
         saved=growing + fixed // _BATCH,
         input_bytes=prod(architecture.shape) * FLOAT,
@@ -139,26 +162,29 @@ def train_cost(
     batch: int,
     samples: int,
     momentum: bool,
-    extra_copies: int = 0,
+    decay: bool = False,
+    anchors: int = 0,
 ) -> Cost:
     """Work of `steps` optimizer steps on `samples` samples in batches of `batch`.
 
-    `extra_copies` are model-sized values that every step reads (the anchor of a proximal term, a
-    control variate). Peak memory: weights, gradients, optimizer state, copies, buffers, and one
-    batch of inputs and saved activations.
+    `anchors` are models that every step is pulled towards. Peak memory: weights, gradients,
+    optimizer state, anchors, buffers, and one batch of inputs and saved activations.
     """
     sheet = measure(architecture)
     weights = sheet.parameter_bytes
-    copies = 2 + momentum + extra_copies
+    copies = 2 + momentum + anchors
+    terms = 1 + 2 * momentum + decay + 2 * anchors
+    touched = 3 + 5 * momentum + 3 * decay + 6 * anchors
     return Cost(
         flops=float(sheet.flops * samples),
-        traffic=steps * (6 + 2 * momentum + extra_copies) * weights
-        + samples * (sheet.input_bytes + 4 * sheet.saved),
+        traffic=steps * (sheet.training.fixed + touched * weights)
+        + samples * sheet.training.growing,
         memory=copies * weights
         + (sheet.state_bytes - weights)
         + min(batch, samples) * (sheet.input_bytes + sheet.saved),
         steps=steps,
         samples=samples,
+        operators=steps * (sheet.training.operators + terms * sheet.tensors),
     )
 
 
@@ -168,16 +194,16 @@ def forward_cost(architecture: Architecture, samples: int, batch: int) -> Cost:
     steps = ceil(samples / batch)
     return Cost(
         flops=float(sheet.forward * samples),
-        traffic=steps * sheet.state_bytes
-        + samples * (sheet.input_bytes + 2 * FLOAT * sheet.outputs),
+        traffic=steps * sheet.inference.fixed + samples * sheet.inference.growing,
         memory=sheet.state_bytes + min(batch, samples) * (sheet.input_bytes + sheet.working_bytes),
         steps=steps,
         samples=samples,
+        operators=steps * sheet.inference.operators,
     )
 
 
-def mean_cost(nbytes: Bytes, count: int) -> Cost:
-    """Work of averaging `count` float32 values of `nbytes` each, one after the other.
+def mean_cost(nbytes: Bytes, count: int, tensors: int) -> Cost:
+    """Work of averaging `count` float32 values of `nbytes` in `tensors` tensors, one by one.
 
     Each value is read once and multiplied into a float64 accumulator (read and written); the result
     is read from it and written. Peak memory: the accumulator, one value and the result.
@@ -187,6 +213,7 @@ def mean_cost(nbytes: Bytes, count: int) -> Cost:
         traffic=count * 5 * nbytes + 3 * nbytes,
         memory=4 * nbytes,
         steps=1,
+        operators=(count + 1) * tensors,
     )
 
 
@@ -221,8 +248,23 @@ def _watched(module: nn.Module) -> Iterator[list[Layer]]:
             hook.remove()
 
 
-def _saved(module: nn.Module, architecture: Architecture, batch: int) -> int:
-    """Bytes that autograd saves in a forward pass, but the module's own and the input.
+@dataclass(frozen=True, slots=True)
+class _DryRun:
+    """Of one batch: bytes autograd saved; operators of the forward pass, and of both passes."""
+
+    saved: Bytes
+    inference: Tally
+    training: Tally
+
+
+def _pass(two: Tally, three: Tally) -> Pass:
+    """What a batch costs, from those of two and three samples."""
+    growing = three.traffic - two.traffic
+    return Pass(two.launches, two.traffic - 2 * growing, growing)
+
+
+def _dry_run(module: nn.Module, architecture: Architecture, batch: int) -> _DryRun:
+    """Train on one batch of zeros; the module's own tensors and the input count as not saved.
 
     Raises:
         SpecError: the module cannot take such samples.
@@ -236,17 +278,22 @@ def _saved(module: nn.Module, architecture: Architecture, batch: int) -> int:
         saved[tensor.untyped_storage().data_ptr()] = tensor
         return tensor
 
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        try:
-            F.cross_entropy(module(x), y)
-        except RuntimeError as fault:
-            raise SpecError(
-                f'model "{architecture.name}" cannot take samples of shape {architecture.shape}: '
-                f"{fault}"
-            ) from fault
-    return sum(
+    with Operators() as operators:
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            try:
+                logits = module(x)
+                inference = operators.tally
+                loss = F.cross_entropy(logits, y)
+            except RuntimeError as fault:
+                raise SpecError(
+                    f'model "{architecture.name}" cannot take samples of shape '
+                    f"{architecture.shape}: {fault}"
+                ) from fault
+        torch.autograd.grad(loss, list(module.parameters()))
+    nbytes = sum(
         tensor.untyped_storage().nbytes() for where, tensor in saved.items() if where not in known
     )
+    return _DryRun(nbytes, inference, operators.tally)
 
 
 def _flops(layer: nn.Module, out: Tensor) -> int:

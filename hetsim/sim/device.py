@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from hetsim.core.quantities import Bytes, Fraction, Joules, Seconds, Watts
-from hetsim.sim.dvfs import Domain
+from hetsim.core.cost import Cost
+from hetsim.core.quantities import Bytes, Joules, Seconds, Watts
+from hetsim.sim.battery import BatteryPack
+from hetsim.sim.dvfs import ADDING, Domain, Effort, Timing, effort
+from hetsim.sim.heat import Body
 
 CLASSES = (
     "phone", "jetson", "sbc", "mcu", "server_gpu", "server_cpu", "laptop_or_edge_server",
@@ -21,19 +24,14 @@ class Radio:
     Attributes:
         transmit, receive: while a frame is in the air.
         idle: while associated and quiet; charged whenever the radio is on.
+        sending, receiving: joules a byte beside that, whatever the rate.
     """
 
     transmit: Watts
     receive: Watts
     idle: Watts = 0.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BatteryPack:
-    """A battery as sold: usable energy, and what share of a stored joule reaches the device."""
-
-    capacity: Joules
-    efficiency: Fraction = 1.0
+    sending: Joules = 0.0
+    receiving: Joules = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,9 +46,11 @@ class Profile:
         idle, sleep, off: base power of the three base states.
         memory: bytes a training job may use (capacity less what is reserved).
         domains: frequency domains.
-        overhead: seconds a training step that no clock shortens.
+        timing: how the times of its parts add up.
+        switch: seconds that a change of operating points stops the domains.
         radios: by technology name ("wifi", "lte").
         battery: none for a mains device.
+        heat: how it warms and what it does about it; none if nothing is known.
     """
 
     name: str
@@ -62,6 +62,17 @@ class Profile:
     off: Watts
     memory: Bytes
     domains: tuple[Domain, ...]
-    overhead: Seconds = 0.0
+    timing: Timing = ADDING
+    switch: Seconds = 0.0
     radios: Mapping[str, Radio] = field(default_factory=dict[str, Radio])
     battery: BatteryPack | None = None
+    heat: Body | None = None
+
+    @property
+    def highest(self) -> tuple[int, ...]:
+        """The fastest operating point of each domain."""
+        return tuple(len(domain.points) - 1 for domain in self.domains)
+
+    def effort(self, cost: Cost, points: Sequence[int]) -> Effort:
+        """Time and joules of `cost` with each domain at an operating point."""
+        return effort(self.domains, points, cost, self.timing)

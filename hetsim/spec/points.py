@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import inf
 
 from hetsim.core.errors import SpecError
 from hetsim.sim.dvfs import OperatingPoint
+from hetsim.spec import units
 from hetsim.spec.evidence import EVIDENCE, Reader, bare_number
 from hetsim.spec.load import as_list, in_words
 
@@ -32,47 +34,53 @@ def operating_points(sheet: Reader, *place: str) -> tuple[OperatingPoint, ...]:
             row = ("rows", index) if "rows" in entries else ("frequencies", index)
             sheet.fail(what, remedy, *place, *row)
         highest = max(highest, point.power)
-    sheet.evidence(f"{len(points)} points up to {points[-1].label}", *place)
+    count = "1 point," if len(points) == 1 else f"{len(points)} points up to"
+    sheet.evidence(f"{count} {points[-1].label}", *place)
     return points
 
 
 def _table(sheet: Reader, place: tuple[str, ...]) -> tuple[OperatingPoint, ...]:
-    """A table of measured points: frequency or label, power, and perhaps speed."""
+    """A table of measured points: frequency, power limit or label; power; and perhaps speed."""
     entries = sheet.mapping(
         *place, required=("columns", "rows"), optional=("nominal", *EVIDENCE)
     )  # fmt: skip
     columns = _columns(sheet, place, entries["columns"])
-    first = "label" if "label" in columns else "frequency"
-    if ("nominal" in entries) != (first == "label"):
-        what = "missing." if first == "label" else "only a table with labels has it."
-        remedy = "A table of labels needs `nominal`, the clock at its fastest row; no other does."
+    [first] = {"frequency", "limit", "label"} & set(columns)
+    if ("nominal" in entries) == (first == "frequency"):
+        what = "missing." if "nominal" not in entries else "a table of frequencies has it already."
+        remedy = "A table of limits or labels needs `nominal`, the clock at its fastest row."
         sheet.fail(what, remedy, *place, "nominal")
     rows = _rows(sheet, place, entries["rows"], columns)
     powers = [sheet.listed("power", row["power"], *place, "rows", i) for i, row in enumerate(rows)]
-    labels = [str(row[first]) for row in rows]
-    if first == "label":
+    labels = [f"{row[first]} limit" if first == "limit" else str(row[first]) for row in rows]
+    limits = [inf] * len(rows)
+    if first == "limit":
+        limits = _rising(sheet, "power", [row["limit"] for row in rows], *place, "rows")
+    if first != "frequency":
         frequencies = [sheet.quantity("frequency", *place, "nominal", positive=True)] * len(rows)
     else:
-        frequencies = _rising(sheet, [row["frequency"] for row in rows], *place, "rows")
+        texts = [row["frequency"] for row in rows]
+        frequencies = _rising(sheet, "frequency", texts, *place, "rows")
     if "speed" in columns:
         speeds = _speeds(sheet, place, rows)
         frequencies = [frequencies[-1] * speed / speeds[-1] for speed in speeds]
     return tuple(
-        OperatingPoint(frequency=frequency, power=power, label=label)
-        for frequency, power, label in zip(frequencies, powers, labels, strict=True)
+        OperatingPoint(frequency=frequency, power=power, label=label, limit=limit)
+        for frequency, power, label, limit in zip(frequencies, powers, labels, limits, strict=True)
     )
 
 
 def _columns(sheet: Reader, place: tuple[str, ...], given: object) -> list[str]:
     columns = as_list(given) or []
     allowed = (
-        {"frequency", "power"}, {"frequency", "power", "speed"}, {"label", "power", "speed"},
+        {"frequency", "power"}, {"frequency", "power", "speed"},
+        {"limit", "power", "speed"}, {"label", "power", "speed"},
     )  # fmt: skip
     texts = [column for column in columns if isinstance(column, str)]
     if len(texts) != len(columns) or len(set(texts)) != len(texts) or set(texts) not in allowed:
         what = f"no such columns: {', '.join(map(str, columns)) or in_words(given)}."
-        remedy = "[frequency, power], [frequency, power, speed] or [label, power, speed]."
-        sheet.fail(what, f"Write {remedy}", *place, "columns")
+        remedy = "Write [frequency, power] or [frequency, power, speed]; or limit or label first."
+        sheet.fail(what, remedy, *place, "columns")
     return texts
 
 
@@ -124,18 +132,21 @@ def _fitted(sheet: Reader, place: tuple[str, ...]) -> tuple[OperatingPoint, ...]
     if linear <= 0.0 and cubic <= 0.0:
         what = "the domain draws nothing: linear and cubic are both zero."
         sheet.fail(what, "Give one of them.", *place, "linear")
+    frequencies = _rising(sheet, "frequency", texts, *place, "frequencies")
     return tuple(
         OperatingPoint(frequency=f, power=linear * f + cubic * f * f * f, label=str(text))
-        for f, text in zip(_rising(sheet, texts, *place, "frequencies"), texts, strict=True)
+        for f, text in zip(frequencies, texts, strict=True)
     )
 
 
-def _rising(sheet: Reader, texts: Sequence[object], *place: str) -> list[float]:
-    frequencies: list[float] = []
+def _rising(
+    sheet: Reader, dimension: units.Dimension, texts: Sequence[object], *place: str
+) -> list[float]:
+    values: list[float] = []
     for index, text in enumerate(texts):
-        frequency = sheet.listed("frequency", text, *place, index)
-        if frequencies and frequency <= frequencies[-1]:
-            what = f"{text} is not above the frequency before it."
+        value = sheet.listed(dimension, text, *place, index)
+        if values and value <= values[-1]:
+            what = f"{text} is not above the {dimension} before it."
             sheet.fail(what, "Order them from low to high.", *place, index)
-        frequencies.append(frequency)
-    return frequencies
+        values.append(value)
+    return values

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from hetsim.core.errors import SpecError, UnknownName, si
 from hetsim.core.registry import (
     AVAILABILITIES,
+    BANDWIDTHS,
     GOVERNORS,
     METHODS,
     NETWORKS,
@@ -21,7 +22,6 @@ from hetsim.core.registry import (
 )
 from hetsim.core.trace import Trace
 from hetsim.sim.device import Profile
-from hetsim.sim.dvfs import Domain, effort
 from hetsim.spec import units
 from hetsim.spec.options import describe
 
@@ -32,8 +32,7 @@ if TYPE_CHECKING:
     from hetsim.spec.schema import Spec
 
 KINDS = ("device", "method", "network", "policy", "topology", "run")
-_POLICIES = (SELECTIONS, PACES, GOVERNORS, AVAILABILITIES, PARTITIONS)
-_SHOWN_POINTS = 12
+_POLICIES = (SELECTIONS, PACES, GOVERNORS, AVAILABILITIES, BANDWIDTHS, PARTITIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +71,9 @@ def explain(kind: str | None = None, name: str | None = None) -> Sheet:
         return _list(kind)
     match kind:
         case "device":
-            return _device(name)
+            from hetsim.study.device_page import device_page
+
+            return device_page(name)
         case "topology":
             return explain_topology(name)
         case "run":
@@ -83,8 +84,12 @@ def explain(kind: str | None = None, name: str | None = None) -> Sheet:
                     return _plugin(registry, name)
             known = [each for registry in _POLICIES for each in registry.names()]
             raise UnknownName("policy", name, known, where="explain")
+        case "network":
+            from hetsim.study.network_page import network_page
+
+            return network_page(name)
         case _:
-            return _plugin(METHODS if kind == "method" else NETWORKS, name)
+            return _plugin(METHODS, name)
 
 
 def explain_topology(topology: str | Path | Spec, data: Path | None = None) -> Sheet:
@@ -139,51 +144,16 @@ def _names(registry: Registry, title: str) -> Table:
 
 def _device_line(name: str) -> tuple[str, ...]:
     from hetsim.spec.profile import find_profile, load_profile
+    from hetsim.study.device_page import full_power
 
     profile = load_profile(find_profile(name, None))
     return (
         name, profile.title, profile.device_class, f"{si(profile.idle)}W",
-        f"{si(_busy(profile))}W", f"{si(profile.memory)}B", profile.power_scope,
+        f"{si(full_power(profile))}W", f"{si(profile.memory)}B", profile.power_scope,
     )  # fmt: skip
 
 
 # --- pages ----------------------------------------------------------------------------------------
-
-
-def _device(name: str) -> Sheet:
-    from hetsim.spec.profile import find_profile, load_profile_with_sources
-
-    profile, source = load_profile_with_sources(find_profile(name, None))
-    text = [
-        f"Class {profile.device_class}. Its watts are measured at the {profile.power_scope}; "
-        f"left out: {source.leaves_out}",
-        f"Idle {si(profile.idle)}W, all domains busy at their highest points "
-        f"{si(_busy(profile))}W, {si(profile.memory)}B of memory for jobs.",
-    ]
-    tables = [_points(domain, profile) for domain in profile.domains]
-    rows = [(row.key, row.value, row.evidence, row.text) for row in source.rows]
-    tables.append(Table("Where each number comes from", ("key", "value", "", "source"), rows))
-    return Sheet(profile.title, text, tables)
-
-
-def _points(domain: Domain, profile: Profile) -> Table:
-    """A domain's operating points; of a long table the ends and evenly spaced ones between."""
-    count = len(domain.points)
-    shown = range(count) if count <= _SHOWN_POINTS else sorted(
-        {round(i * (count - 1) / (_SHOWN_POINTS - 1)) for i in range(_SHOWN_POINTS)}
-    )  # fmt: skip
-    note = f" ({len(shown)} of {count} shown)" if len(shown) < count else ""
-    rows = [
-        (
-            point.label or units.format(point.frequency, "frequency"),
-            f"{point.power:.3f} W",
-            f"{profile.idle + point.power:.3f} W",
-            _rate(domain.flops_per_cycle * point.frequency),
-        )
-        for point in (domain.points[i] for i in shown)
-    ]
-    columns = ("point", "above idle, busy", "with idle", "in training")
-    return Table(f"{domain.name} ({domain.kind}){note}", columns, rows)
 
 
 def _plugin(registry: Registry, name: str) -> Sheet:
@@ -259,7 +229,7 @@ def _scenario(scenario: Scenario) -> Sheet:
         rows.append(
             (
                 str(len(there)), profile.name, profile.device_class,
-                f"{link.to}: {units.format(link.up, 'rate')}", _charge(member),
+                f"{link.to}: {_uplink(scenario, member)}", _charge(member),
                 _range(samples), *_round_of(profile, there),
             )
         )  # fmt: skip
@@ -272,7 +242,8 @@ def _scenario(scenario: Scenario) -> Sheet:
         f"{len(data.y):,} training and {len(data.test_y):,} test samples of shape {data.shape} in "
         f"{data.classes} classes, {_range(holders)} a device.",
         f"Method {spec.method.name}, pace {spec.pace.name}, selection {spec.selection.name}, "
-        f"governor {spec.governor.name}, at most {spec.stop.rounds} rounds.",
+        f"governor {spec.governor.name}, network sharing {spec.network.sharing}, "
+        f"at most {spec.stop.rounds} rounds.",
         f"Spec hash {scenario.digest[:16]}, seed {spec.seed}.",
     ]
     network = [
@@ -295,12 +266,20 @@ def _round_of(profile: Profile, there: list[tuple[Member, Client, Cost | None]])
     if not fitting:
         needed = max(cost.memory for cost in costs)
         return f"does not fit: {si(needed)}B of {si(profile.memory)}B", ""
-    best = [len(domain.points) - 1 for domain in profile.domains]
-    work = [effort(profile.domains, best, cost, profile.overhead) for cost in fitting]
+    work = [profile.effort(cost, profile.highest) for cost in fitting]
     seconds = [each.duration for each in work]
     joules = [sum(each.joules) for each in work]
     left = f", {len(costs) - len(fitting)} do not fit" if len(fitting) < len(costs) else ""
     return f"{_range(seconds)} s{left}", f"{_range(joules)} J"
+
+
+def _uplink(scenario: Scenario, member: Member) -> str:
+    """Rate of a device's way up, its own or its technology's."""
+    link = member.group.link
+    own = scenario.wiring.technologies[link.to].rates
+    rate = f"{si(own[0])}B/s" if own else ""
+    following = ", a trace" if link.trace or link.trace_up else ""
+    return (units.format(link.up, "rate") if link.up else rate) + following
 
 
 def _range(values: Sequence[float]) -> str:
@@ -313,14 +292,6 @@ def _charge(member: Member) -> str:
         return "mains"
     capacity = units.format(member.pack.capacity, "energy")
     return f"{member.group.battery.charge * 100:.3g} % of {capacity}"
-
-
-def _rate(flops: float) -> str:
-    return f"{si(flops)}FLOP/s" if flops else ""
-
-
-def _busy(profile: Profile) -> float:
-    return profile.idle + sum(domain.points[-1].power for domain in profile.domains)
 
 
 def _first_line(plugin: Any) -> str:

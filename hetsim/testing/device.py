@@ -8,12 +8,11 @@ import pytest
 
 from hetsim.core.cost import Cost
 from hetsim.sim.device import Profile
-from hetsim.sim.dvfs import effort
 from hetsim.spec.profile import ProfileSheet, find_profile, load_profile_with_sources
 from hetsim.testing.suite import Suite
 from hetsim.testing.world import check_books, play, tiny
 
-_WORK = Cost(flops=1e9, traffic=1e8, steps=10.0, samples=100.0)
+_WORK = Cost(flops=1e9, traffic=1e8, steps=10.0, samples=100.0, operators=500.0)
 
 
 class DeviceSuite(Suite):
@@ -41,12 +40,12 @@ class DeviceSuite(Suite):
         self, loaded: tuple[Profile, ProfileSheet]
     ) -> None:
         profile, _ = loaded
-        highest = [len(domain.points) - 1 for domain in profile.domains]
-        best = effort(profile.domains, highest, _WORK, profile.overhead).duration
+        highest = profile.highest
+        best = profile.effort(_WORK, highest).duration
         for index, domain in enumerate(profile.domains):
             for point in range(len(domain.points)):
                 points = [*highest[:index], point, *highest[index + 1 :]]
-                work = effort(profile.domains, points, _WORK, profile.overhead)
+                work = profile.effort(_WORK, points)
                 assert isfinite(work.duration)
                 assert work.duration >= best * (1 - 1e-9) > 0.0, "a lower clock is never faster"
                 assert sum(work.joules) > 0.0

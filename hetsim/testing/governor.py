@@ -10,7 +10,7 @@ import pytest
 
 from hetsim.core.cost import Cost
 from hetsim.core.registry import GOVERNORS, Registry
-from hetsim.sim.dvfs import Domain, effort
+from hetsim.sim.dvfs import Domain, Timing, effort
 from hetsim.sim.governors.base import Governor, View
 from hetsim.sim.world import domain
 from hetsim.spec.options import make
@@ -30,7 +30,7 @@ _LOADS = {
     "waiting": Cost(flops=1e7, steps=1000.0),
     "mixed": Cost(flops=5e9, traffic=2e9, steps=50.0, samples=1000.0),
 }
-_OVERHEAD, _REVIEWS = 2e-3, 1000
+_TIMING, _REVIEWS = Timing(overhead=2e-3), 1000
 
 
 class GovernorSuite(PluginSuite):
@@ -89,5 +89,5 @@ def _busy(
     """Share of time each domain works on the load at these points."""
     if load is None:
         return (0.0,) * len(domains)
-    work = effort(domains, points, load, _OVERHEAD)
+    work = effort(domains, points, load, _TIMING)
     return tuple(seconds / work.duration for seconds in work.busy)

@@ -79,16 +79,58 @@ def test_only_the_first_layer_with_parameters_saves_the_gradient_of_its_input() 
     assert [layer.backward / layer.forward for layer in weighted] == [1, 2, 2]
 
 
+def test_every_operator_of_logistic_regression_is_counted_once() -> None:
+    """650 weights, 64 inputs, 10 classes; each line an operator: bytes a batch and a sample."""
+    forward = [(2600, 256 + 40)]  # addmm: weights and bias; inputs and logits
+    loss = [(0, 40 + 40), (8, 40 + 8)]  # log-softmax; its pick by the label, loss and weight
+    backward = [
+        (4 + 4, 0),  # a one for the loss
+        (4 + 4, 40 + 8 + 40),  # where the label was
+        (0, 3 * 40),  # through the softmax
+        (2560, 40 + 256),  # matrix product: gradient of the weights
+        (40, 40),  # sum: gradient of the bias
+    ]
+    sheet = measure(Architecture.of("logistic", (1, 8, 8), 10))
+    for measured, expected in (
+        (sheet.inference, forward),
+        (sheet.training, [*forward, *loss, *backward]),
+    ):
+        assert measured.operators == len(expected)
+        assert measured.fixed == sum(fixed for fixed, _ in expected)
+        assert measured.growing == sum(growing for _, growing in expected)
+
+
 def test_training_cost_is_the_stated_formula() -> None:
     """Logistic regression on the digits: 650 weights; autograd saves log-probabilities, labels."""
     architecture = Architecture.of("logistic", (1, 8, 8), 10)
     weights, given, saved = 650 * 4, 64 * 4, 10 * 4 + 8
-    cost = train_cost(architecture, steps=3, batch=16, samples=40, momentum=True, extra_copies=1)
-    assert measure(architecture).saved == saved
+    cost = train_cost(
+        architecture, steps=3, batch=16, samples=40, momentum=True, decay=True, anchors=1
+    )
+    sheet = measure(architecture)
+    assert sheet.saved == saved
     assert cost.flops == 40 * (2 * 640 + 2 * 640)
-    assert cost.traffic == 3 * (6 + 2 + 1) * weights + 40 * (given + 4 * saved)
+    update = 3 + 5 + 3 + 6  # weights read or written: step, momentum, decay, anchor
+    assert cost.traffic == 3 * (sheet.training.fixed + update * weights) + 40 * (
+        sheet.training.growing
+    )
+    assert cost.operators == 3 * (sheet.training.operators + 2 * (1 + 2 + 1 + 2))
     assert cost.memory == (2 + 1 + 1) * weights + 16 * (given + saved)
     assert (cost.steps, cost.samples) == (3, 40)
+
+
+@pytest.mark.parametrize(("name", "shape"), [(row[0], row[1]) for row in TABLE])
+def test_a_batch_moves_its_weights_and_a_share_for_each_sample(
+    name: str, shape: tuple[int, ...]
+) -> None:
+    """Weights are read at least once forward; training reads them again and writes gradients."""
+    sheet = measure(Architecture.of(name, shape, 10))
+    assert sheet.inference.fixed >= sheet.parameter_bytes
+    assert sheet.training.fixed >= 2 * sheet.parameter_bytes
+    assert sheet.training.growing > 2 * sheet.inference.growing > 2 * sheet.input_bytes
+    weighted = sum(layer.parameters > 0 for layer in sheet.layers)
+    assert sheet.inference.operators >= weighted
+    assert sheet.training.operators >= 2 * weighted
 
 
 def test_a_shard_smaller_than_the_batch_needs_no_memory_for_the_rest() -> None:
@@ -101,13 +143,15 @@ def test_evaluation_costs_a_forward_pass_and_no_activations() -> None:
     architecture = Architecture.of("logistic", (1, 8, 8), 10)
     cost = forward_cost(architecture, samples=70, batch=32)
     assert cost.flops == 70 * 2 * 640
-    # Two leaf modules: Flatten hands on 64 values, Linear makes 10.
-    assert cost.traffic == 3 * 2600 + 70 * (256 + 2 * 4 * (64 + 10))
+    # One operator, for Flatten is a view: 64 values in, 10 out.
+    assert cost.traffic == 3 * 2600 + 70 * (256 + 40)
+    assert cost.operators == 3
     assert cost.memory == 2600 + 32 * (256 + 4 * (64 + 64))
     assert cost.steps == 3
 
 
 def test_averaging_costs_what_it_reads_and_writes() -> None:
-    cost = mean_cost(4000, 10)
+    cost = mean_cost(4000, 10, tensors=3)
     assert (cost.flops, cost.memory) == (20_000, 16_000)
+    assert cost.operators == (10 + 1) * 3
     assert cost.traffic == 10 * (4000 + 2 * 8000) + 8000 + 4000

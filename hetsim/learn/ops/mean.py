@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from hetsim.core.ref import Ref
-from hetsim.learn.meter import mean_cost
+from hetsim.learn.meter import mean_cost, measure
 from hetsim.learn.numerics import State
-from hetsim.learn.ops.base import Operation
+from hetsim.learn.ops.base import Operation, model_arch
 from hetsim.learn.resident import Resident
 
 
@@ -36,7 +36,7 @@ def mean(refs: Sequence[Ref[State]], weights: Sequence[float] | None = None) -> 
         "mean",
         *refs,
         nbytes=first.nbytes,
-        cost=mean_cost(first.nbytes, len(refs)),
+        cost=mean_cost(first.nbytes, len(refs), measure(model_arch(first)).tensors),
         weights=tuple(weight / total for weight in given),
         arch=first.arg("arch"),
     )

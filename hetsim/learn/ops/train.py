@@ -107,7 +107,8 @@ def _named(model: Ref[State], shard: Ref[Rows], **settings: Any) -> Ref[State]:
         batch=settings["batch"],
         samples=_seen(shard.arg("samples"), settings["batch"], settings["steps"]),
         momentum=settings["momentum"] != 0,
-        extra_copies=int(settings["proximal"] != 0),
+        decay=settings["weight_decay"] != 0,
+        anchors=int(settings["proximal"] != 0),
     )
     return Ref.of(
         "train", model, shard, nbytes=model.nbytes, cost=cost, arch=architecture.text, **settings

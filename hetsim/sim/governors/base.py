@@ -1,9 +1,13 @@
-"""What a DVFS governor is asked, and what it answers."""
+"""What a DVFS governor is asked, and what it answers.
+
+Heat may bar a device's fastest operating points. A governor is then shown domains that end below
+them, so it need not know, and cannot exceed the limit.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from typing import Protocol, runtime_checkable
 
@@ -16,7 +20,7 @@ class View:
     """A device as its governor sees it.
 
     Attributes:
-        domains: its frequency domains.
+        domains: its frequency domains, with the operating points that are allowed now.
         points: operating point of each now.
         busy: share of time each is busy at these points; all 0 when idle.
     """
@@ -40,6 +44,15 @@ class Governor(Protocol):
     def choose(self, view: View) -> Choice:
         """The points to use from now on."""
         ...
+
+
+def allowed(domains: Sequence[Domain], limits: Sequence[int]) -> tuple[Domain, ...]:
+    """The domains without the operating points above `limits`, the highest allowed of each."""
+    return tuple(
+        domain if limit >= len(domain.points) - 1
+        else replace(domain, points=domain.points[: limit + 1])
+        for domain, limit in zip(domains, limits, strict=True)
+    )  # fmt: skip
 
 
 @runtime_checkable

@@ -14,10 +14,8 @@ from hetsim.core.cost import Cost
 
 # Whole numbers that float64 holds exactly, so that the laws hold exactly too.
 amounts = st.integers(0, 2**40).map(float)
-costs = st.builds(
-    Cost, flops=amounts, traffic=amounts, memory=amounts, steps=amounts, samples=amounts
-)
-ADDS = ("flops", "traffic", "steps", "samples")
+ADDS = ("flops", "traffic", "steps", "samples", "operators")
+costs = st.builds(Cost, **dict.fromkeys(("memory", *ADDS), amounts))
 
 
 @given(costs, costs)

@@ -36,7 +36,7 @@ def test_a_training_is_priced_by_what_it_does(
         update = ops.train(start, shard, momentum=0.9, proximal=0.1, **limits, **SETTINGS)
         assert update.arg("steps") == steps
         assert update.cost == train_cost(
-            logistic, steps=steps, batch=16, samples=samples, momentum=True, extra_copies=1
+            logistic, steps=steps, batch=16, samples=samples, momentum=True, anchors=1
         )
         assert update.nbytes == start.nbytes == measure(logistic).state_bytes
     assert ops.train(start, shard, epochs=1, **SETTINGS).cost.memory < update.cost.memory
@@ -105,7 +105,7 @@ def test_weights_of_a_mean_have_no_scale(start: Ref, logistic: Architecture) -> 
     assert ops.mean([start, other]).key == ops.mean([start, other], [5, 5]).key
     assert ops.mean([start, other], [1, 3]).key == ops.mean([start, other], [20, 60]).key
     assert ops.mean([start, other]).key != ops.mean([other, start]).key
-    assert ops.mean([start, other]).cost == mean_cost(start.nbytes, 2)
+    assert ops.mean([start, other]).cost == mean_cost(start.nbytes, 2, tensors=2)
 
 
 @pytest.mark.parametrize(

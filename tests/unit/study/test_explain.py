@@ -9,7 +9,7 @@ import pytest
 
 from hetsim.core.errors import UnknownName
 from hetsim.core.registry import METHODS, NETWORKS
-from hetsim.spec.profile import list_profiles
+from hetsim.spec.profile import find_profile, list_profiles, load_profile
 from hetsim.spec.schema import list_topologies
 from hetsim.study.explain import KINDS, Sheet, Table, explain, explain_topology
 from hetsim.testing.world import TOPOLOGY
@@ -50,10 +50,40 @@ def test_options_of_a_plugin_have_type_default_and_meaning() -> None:
 
 def test_a_device_shows_points_and_sources() -> None:
     sheet = explain("device", "raspberry_pi_4b")
-    *domains, sources = sheet.tables
-    assert domains
+    *domains, assumed, sources = sheet.tables
+    [cpu] = [cells(table) for table in domains]
+    assert len(cpu) == 12, "of thirteen points"
+    assert (cpu[0]["point"], cpu[-1]["point"]) == ("600 MHz", "1800 MHz")
+    profile = load_profile(find_profile("raspberry_pi_4b", None))
+    speed = profile.domains[0].flops_per_cycle * 1.8e9
+    assert cpu[-1]["arithmetic"] == f"{speed / 1e9:.3g} GFLOP/s"
+    assert cpu[-1]["above idle"] == "5.6 W"
+    assert float(cpu[-1]["J/GFLOP"]) == pytest.approx(5.6 / speed * 1e9, rel=1e-2)
     assert len(sources.rows) > 5
-    assert all(row[-1] for row in sources.rows)
+    assert all(row[-1] for row in (*sources.rows, *assumed.rows))
+    assert (
+        assumed.title
+        == f"Assumed: {len(assumed.rows)} of {len(assumed.rows) + len(sources.rows)} numbers"
+    )
+    assert any("Fitted on V47" in line for line in sheet.text)
+
+
+def test_a_server_gpu_shows_its_power_limits_and_its_host() -> None:
+    sheet = explain("device", "v100")
+    rows = cells(sheet.tables[0])
+    assert [row["point"] for row in rows] == [f"{watts} W limit" for watts in range(100, 251, 25)]
+    assert any("17.8 us of its host" in line and "overlaps" in line for line in sheet.text)
+
+
+@pytest.mark.parametrize("name", list_profiles())
+def test_every_device_has_a_page(name: str) -> None:
+    sheet = explain("device", name)
+    profile = load_profile(find_profile(name, None))
+    for domain, table in zip(profile.domains, sheet.tables, strict=False):
+        assert table.title.startswith(domain.name)
+        assert 1 <= len(table.rows) <= 12
+        assert ("J/GFLOP" in table.columns) is (domain.flops_per_cycle > 0.0)
+    json.dumps(sheet.as_json())
 
 
 @pytest.mark.parametrize("kind", ["method", "network", "device", "policy", "topology"])
@@ -92,3 +122,23 @@ def test_what_does_not_fit_is_said_before_the_run(sheet: Sheet) -> None:
     fits = [row["a round's work, full speed"] for row in cells(sheet.tables[0])]
     assert [text.startswith("does not fit") for text in fits] == [False, False, True]
     assert " of " in fits[-1]
+
+
+@pytest.mark.parametrize("name", NETWORKS.names())
+def test_a_technology_shows_what_a_station_gets_and_whence_its_numbers_are(name: str) -> None:
+    gets, options = explain("network", name).tables
+    assert gets.rows[0][0] == "default"
+    assert all(row[1] for row in gets.rows)
+    rows = {row["option"]: row for row in cells(options)}
+    assert rows["latency"]["source"]
+    assert rows["latency"][""] in ("measured", "derived", "assumed")
+    assert all(row["source"] for row in rows.values() if row[""])
+
+
+def test_the_choices_of_a_technology_stand_side_by_side() -> None:
+    gets, _ = explain("network", "nr").tables
+    rows = {row[""]: row for row in cells(gets)}
+    assert rows["default"]["up"] == "57.1 Mbit/s"
+    assert rows["band: mmwave"]["down"] == "1922 Mbit/s"
+    assert rows["band: mmwave"]["connected"] == "3 W"
+    assert len(explain("network", "lorawan").tables[0].rows) == 1 + 5 + 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import inf
 
 import pytest
@@ -10,10 +11,12 @@ from hypothesis import strategies as st
 
 from hetsim.core.cost import Cost
 from hetsim.core.registry import GOVERNORS
-from hetsim.sim.dvfs import Domain, effort
-from hetsim.sim.governors.base import Choice, Governor, View
+from hetsim.sim.dvfs import Domain, OperatingPoint, Timing, effort
+from hetsim.sim.governors.base import Choice, Governor, View, allowed
+from hetsim.sim.governors.conservative import Conservative
 from hetsim.sim.governors.fixed import Fixed
 from hetsim.sim.governors.performance import Performance
+from hetsim.sim.governors.power_limit import PowerLimit
 from hetsim.sim.governors.powersave import Powersave
 from hetsim.sim.governors.schedutil import Schedutil
 from hetsim.sim.requests import Compute, Sleep
@@ -82,7 +85,7 @@ def settle(
     """The points schedutil goes through until it asks for no review."""
     path = [points]
     for _ in range(500):
-        work = effort(domains, path[-1], cost, overhead)
+        work = effort(domains, path[-1], cost, Timing(overhead=overhead))
         busy = tuple(seconds / work.duration for seconds in work.busy)
         choice = Schedutil().choose(View(domains=domains, points=path[-1], busy=busy))
         if choice.review == inf:
@@ -104,7 +107,7 @@ def test_a_domain_that_waits_settles_where_it_is_four_fifths_busy():
     fine = domain(*[(0.02 * step, 1.0) for step in range(1, 1001)])
     for start in (0, 999):
         *_, last = settle((fine,), Cost(flops=8.0, steps=1.0), 1.0, (start,))
-        work = effort((fine,), last, Cost(flops=8.0, steps=1.0), 1.0)
+        work = effort((fine,), last, Cost(flops=8.0, steps=1.0), Timing(overhead=1.0))
         assert work.busy[0] / work.duration == pytest.approx(0.8, abs=0.01)
 
 
@@ -186,3 +189,73 @@ def test_every_governor_answers_with_points_of_the_domains():
         points = choose(GOVERNORS.load(name)(), CPU, GPU, MEMORY)
         assert len(points) == 3
         assert all(0 <= point < 40 for point in points)
+
+
+LIMITED = replace(
+    domain(name="gpu", kind="gpu"),
+    points=tuple(
+        OperatingPoint(frequency=1e9 + watts, power=watts - 30.0, limit=watts)
+        for watts in (100.0, 150.0, 200.0)
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "point"), [(100.0, 0), (149.0, 0), (150.0, 1), (199.9, 1), (500.0, 2), (inf, 2)]
+)
+def test_a_power_limit_allows_the_states_below_it(wanted: float, point: int):
+    assert choose(PowerLimit(gpu=wanted), CPU, LIMITED, points=(0, 0)) == (39, point)
+
+
+@pytest.mark.parametrize(
+    ("governor", "says"),
+    [
+        (PowerLimit(gpu=99.0), "gpu: 99 W is below 100 W, the lowest limit"),
+        (PowerLimit(cpu=50.0), "cpu: the device has no cpu states under power limits"),
+        (PowerLimit(memory=50.0), "memory: the device has no memory states"),
+    ],
+)
+def test_a_power_limit_refuses_what_a_device_cannot_do(governor: PowerLimit, says: str):
+    with pytest.raises(ValueError, match=says):
+        governor.check((CPU, LIMITED))
+    PowerLimit(gpu=100.0).check((CPU, LIMITED))
+
+
+def conserve(domain: Domain, now: int, busy: float) -> int:
+    view = View(domains=(domain,), points=(now,), busy=(busy,))
+    return Conservative().choose(view).points[0]
+
+
+def test_conservative_takes_steps_of_a_twentieth_of_the_highest_frequency():
+    assert CPU.points[-1].frequency == 20.0
+    assert conserve(CPU, 10, 0.9) == 12
+    assert conserve(CPU, 38, 0.9) == 39
+    assert conserve(CPU, 10, 0.1) == 8
+    assert conserve(CPU, 1, 0.1) == 0
+    assert [conserve(CPU, 10, busy) for busy in (0.2, 0.5, 0.8)] == [10] * 3
+
+
+def test_conservative_does_not_fall_where_it_would_rise_again():
+    gap = domain((1.0, 1.0), (10.0, 5.0))
+    assert conserve(gap, 1, 0.15) == 1
+    assert conserve(gap, 1, 0.05) == 0
+
+
+@pytest.mark.parametrize("settings", [{"window": 0.0}, {"up": 0.2, "down": 0.2}])
+def test_conservative_refuses_settings_that_cannot_be(settings: dict[str, float]):
+    with pytest.raises(ValueError, match=r"window is 0|is not below"):
+        Conservative(**settings)
+
+
+@pytest.mark.parametrize("governor", [Performance(), Schedutil(), Conservative(), Fixed(cpu=15.0)])
+def test_no_governor_exceeds_what_heat_allows(governor: Governor):
+    """A saturated domain that may reach point 9 of 39 settles there."""
+    [cool] = allowed((CPU,), (9,))
+    point = 0
+    for _ in range(100):
+        [point] = governor.choose(View(domains=(cool,), points=(point,), busy=(1.0,))).points
+        assert point <= 9
+    view = View(domains=(cool,), points=(9,), busy=(1.0,))
+    assert governor.choose(view) == Choice((9,))
+    assert point == 9
+    assert allowed((CPU, GPU), (39, 39)) == (CPU, GPU)
