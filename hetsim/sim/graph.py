@@ -1,57 +1,50 @@
 """The network as a graph: cells and switches joined by links, with stations at the edge.
 
 A route is the path of least latency between two endpoints. It passes the first cell upwards, links
-in their direction, and the last cell downwards. Radio joules follow airtime: a station at rate r
-transmits for `1 / r` seconds a byte, whatever the contention.
+in their direction, and the last cell downwards. The sharing model (`hetsim.sim.network_model`) says
+how long a flow waits, what it weighs and what it takes of the links there and back. Radio joules
+follow airtime, whatever the contention.
+
+Bandwidths may change at any time. A line's capacity changes at once for all its flows. A station
+that is slower by a factor s takes s times as much of its cell for each byte, and its radio is on
+for s times as long; at zero its flows stop. What a change touches is settled first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
 import networkx as nx
 
 from hetsim.core.errors import HetsimError, did_you_mean
-from hetsim.core.quantities import Joules, Rate, Seconds
-from hetsim.sim.device import Radio
-from hetsim.sim.network.base import Hop, Route, Station
-from hetsim.sim.sharing import Resource
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attachment:
-    """A station's place in the network.
-
-    Attributes:
-        cell: the network node it hangs on.
-        station: its name, rates and latency.
-        up, down: what its bytes take there.
-        radio: what they cost it.
-        node: who pays for the radio.
-    """
-
-    cell: str
-    station: Station
-    up: Hop
-    down: Hop
-    radio: Radio
-    node: Any
+from hetsim.core.quantities import Joules, Rate, Seconds, Watts
+from hetsim.sim.leg import Attachment, Leg, Way
+from hetsim.sim.network.base import Party, Route
+from hetsim.sim.network_model import MaxMin, NetworkModel
+from hetsim.sim.sharing import Resource, Sharing
 
 
 class Network:
-    """Routes between endpoints: stations, and nodes of the graph itself."""
+    """Routes between endpoints: stations, and nodes of the graph itself.
 
-    def __init__(self) -> None:
+    Attributes:
+        model: how flows share it; set before the first route is asked for.
+    """
+
+    def __init__(self, sharing: Sharing, model: NetworkModel | None = None) -> None:
+        self.model: NetworkModel = model or MaxMin()
+        self._sharing = sharing
         self._graph: nx.Graph[str] = nx.Graph()
-        self._lines: dict[tuple[str, str], Resource] = {}
-        self._payers: dict[tuple[str, str], tuple[Any, Joules]] = {}
+        self._lines: dict[tuple[str, str], Leg] = {}
         self._attached: dict[str, Attachment] = {}
+        self._ways: dict[str, tuple[Leg, Leg]] = {}
         self._places: dict[str, str] = {}
         self._routes: dict[tuple[str, str], Route] = {}
         self._paths: dict[tuple[str, str], list[str]] = {}
+
+    # --- building -------------------------------------------------------------------------------
 
     def add_cell(self, name: str) -> None:
         """A cell, access point, switch or bare node of the graph."""
@@ -66,7 +59,7 @@ class Network:
         *,
         shared: bool = False,
         node: Any = None,
-        price: Joules = 0.0,
+        power: Watts = 0.0,
     ) -> None:
         """A line between two graph nodes.
 
@@ -77,29 +70,89 @@ class Network:
             latency: one way.
             shared: whether both directions are one line.
             node: who pays for the line.
-            price: joules it pays a byte.
+            power: what it pays above idle while a direction carries all it can.
         """
         self._routes.clear()
         self._paths.clear()
         self._graph.add_edge(a, b, latency=latency)
-        forth = Resource(f"{a}-{b}", bandwidth)
-        back = forth if shared else Resource(f"{b}-{a}", bandwidth)
+        forth = Leg.of_line(f"{a}-{b}", bandwidth, latency)
+        back = forth if shared else Leg.of_line(f"{b}-{a}", bandwidth, latency)
+        forth.back, back.back = back, forth
         self._lines[a, b], self._lines[b, a] = forth, back
-        if node is not None:
-            self._payers[a, b] = self._payers[b, a] = (node, price)
+        for leg in (forth, back):
+            if node is not None and power and leg.line:
+                leg.payer = node, power
+                leg.line.tariff = node, "link", _price(power, bandwidth)
 
     def attach(self, attachment: Attachment) -> None:
         """Hang a station on a cell."""
-        self._attached[attachment.station.name] = attachment
-        self._places[attachment.station.name] = attachment.cell
+        name = attachment.station.name
+        up, down = Leg(attachment.up), Leg(attachment.down)
+        up.back, down.back = down, up
+        self._ways[name] = up, down
+        self._attached[name] = attachment
+        self._places[name] = attachment.cell
 
     def place(self, endpoint: str, cell: str) -> None:
         """Say that `endpoint` (a server) is the graph node `cell` itself."""
         self._places[endpoint] = cell
 
+    # --- changing -------------------------------------------------------------------------------
+
+    def line(self, a: str, b: str) -> Leg:
+        """The line from graph node `a` to its neighbour `b`."""
+        return self._lines[a, b]
+
+    def ways(self, station: str) -> tuple[Leg, Leg]:
+        """The way up and the way down of a station."""
+        return self._ways[station]
+
+    def legs(self, name: str) -> Sequence[Leg]:
+        """What leads over a line "a--b", or through a graph node, in all directions."""
+        if name in self._graph:
+            lines = [leg for pair, leg in self._lines.items() if name in pair]
+            stations = [each for each, cell in self._places.items()
+                        if cell == name and each in self._ways]  # fmt: skip
+            lines += [leg for station in stations for leg in self._ways[station]]
+        else:
+            a, _, b = name.partition("--")
+            lines = [self._lines[a, b], self._lines[b, a]]
+        return tuple(dict.fromkeys(lines))
+
     def resources(self) -> Iterable[Resource]:
-        """Every line of the graph, for capacity changes and reports."""
-        return dict.fromkeys(self._lines.values())
+        """Every line of the graph, for reports."""
+        return dict.fromkeys(leg.line for leg in self._lines.values() if leg.line)
+
+    def change(self, leg: Leg, *, rate: Rate | None = None, up: bool | None = None) -> None:
+        """Give a leg another rate, or cut and mend it, from now on; flows wait during an outage."""
+        before = leg.bandwidth
+        leg.rate = leg.rate if rate is None else rate
+        leg.up = leg.up if up is None else up
+        if leg.bandwidth == before:
+            return
+        if leg.line:
+            if leg.payer:
+                node, power = leg.payer
+                self._sharing.bill(leg.line, (node, "link", _price(power, leg.bandwidth)))
+            self._sharing.resize(leg.line, leg.bandwidth)
+        follows = self.model.follows_bandwidth
+        if follows or not leg.line:
+            for way in leg.routes:
+                self._renew(way)
+        for job in tuple(leg.jobs):
+            if follows or not leg.line or len(job.parts) > 1:
+                job.refresh()
+        if follows and leg.back is not leg:  # acknowledgements pass it too
+            for job in tuple(leg.back.jobs):
+                job.refresh()
+
+    def leave(self, station: str) -> None:
+        """A station stops: its radio falls silent."""
+        attachment = self._attached.get(station)
+        if attachment and attachment.state:
+            attachment.state.drop()
+
+    # --- routes ---------------------------------------------------------------------------------
 
     def route(self, source: str, target: str) -> Route:
         """The way from one endpoint to another.
@@ -113,41 +166,66 @@ class Network:
         return known
 
     def _find(self, source: str, target: str) -> Route:
-        uses: dict[Resource, float] = {}
-        payers: dict[Any, dict[str, Joules]] = {}
-        latency, weight = 0.0, 1.0
-
-        def take(more: Mapping[Resource, float]) -> None:
-            for resource, use in more.items():
-                uses[resource] = uses.get(resource, 0.0) + use
-
-        def pay(node: Any, kind: str, joules: Joules) -> None:
-            if joules:
-                mine = payers.setdefault(node, {})
-                mine[kind] = mine.get(kind, 0.0) + joules
-
-        for end, sends in ((source, True), (target, False)):
-            edge = self._attached.get(end)
-            if edge:
-                hop, rate = (edge.up, edge.station.up) if sends else (edge.down, edge.station.down)
-                take(hop.uses)
-                latency += hop.latency
-                weight *= hop.weight
-                power = edge.radio.transmit if sends else edge.radio.receive
-                pay(edge.node, "radio", power / rate)
         for end in (source, target):
             if end not in self._places:
                 raise HetsimError(
                     f'"{end}" is not in the network.{did_you_mean(end, self._places)}'
                 )
+        ends = self._attached.get(source), self._attached.get(target)
         path = self._path(self._places[source], self._places[target])
-        for step in pairwise(path):
-            take({self._lines[step]: 1.0})
-            latency += self._graph.edges[step]["latency"]
-            if step in self._payers:
-                node, price = self._payers[step]
-                pay(node, "link", price)
-        return Route(uses=uses, latency=latency, weight=weight, payers=payers)
+        legs = [self._lines[step] for step in pairwise(path)]
+        if ends[0]:
+            legs.insert(0, self._ways[source][0])
+        if ends[1]:
+            legs.append(self._ways[target][1])
+        way = Way(Route(uses={}), tuple(legs), ends)
+        parties: dict[Party, None] = dict.fromkeys(legs)
+        for end in ends:
+            if end and end.state:
+                parties[end.state] = None
+        for leg in dict.fromkeys(legs + [leg.back for leg in legs]):
+            if self.model.follows_bandwidth or not leg.line:
+                leg.routes.append(way)
+        for leg in legs:
+            parties.update(dict.fromkeys(leg.parties))
+        way.route.parties = tuple(parties)
+        if legs:
+            self._renew(way)
+        return way.route
+
+    def _renew(self, way: Way) -> None:
+        """Take the numbers of a route from its legs as they are now."""
+        route, legs = way.route, way.legs
+        terms = self.model.terms([leg.hop.latency for leg in legs], [leg.bandwidth for leg in legs])
+        uses: dict[Resource, float] = {}
+        weight = terms.weight
+        cap = terms.cap
+        for leg in legs:
+            _take(uses, leg, terms.use)
+            _take(uses, leg.back, terms.back)
+            weight *= leg.hop.weight / (leg.slowness if leg.hop.by_time else 1.0)
+            if not (leg.line or leg.bandwidth):
+                cap = 0.0
+        payers: dict[Any, dict[str, Joules]] = {}
+        for end, sent, received in zip(
+            way.ends, (terms.use, terms.back), (terms.back, terms.use), strict=True
+        ):
+            if end:
+                cap = min(cap, end.station.cap)
+                joules = self._radio(end, sent, received)
+                if joules:
+                    paid = payers.setdefault(end.node, {"radio": 0.0})
+                    paid["radio"] += joules
+        route.uses, route.latency, route.weight = uses, terms.wait, weight
+        route.cap, route.payers = cap, payers
+
+    def _radio(self, end: Attachment, sent: float, received: float) -> Joules:
+        """Joules of a station's radio a payload byte, for bytes sent and received on the wire."""
+        up, down = self._ways[end.station.name]
+        radio = end.state.states.above(end.radio) if end.state else end.radio
+        sending = radio.transmit * up.hop.on_air * up.slowness + radio.sending
+        receiving = radio.receive * down.hop.on_air * down.slowness + radio.receiving
+        return sent * sending + received * receiving
 
     def _path(self, source: str, target: str) -> list[str]:
         known = self._paths.get((source, target))
@@ -158,3 +236,14 @@ class Network:
                 raise HetsimError(f"no path from {source} to {target} in the network") from error
             self._paths[source, target] = known
         return known
+
+
+def _price(power: Watts, bandwidth: Rate) -> Joules:
+    """Joules a byte on a line; nothing passes one that is down."""
+    return power / bandwidth if bandwidth else 0.0
+
+
+def _take(uses: dict[Resource, float], leg: Leg, share: float) -> None:
+    if share:
+        for resource, use in leg.hop.uses.items():
+            uses[resource] = uses.get(resource, 0.0) + share * use * leg.slowness

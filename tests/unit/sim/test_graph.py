@@ -1,17 +1,22 @@
 import pytest
+import simpy
 
 from hetsim.core.errors import HetsimError
 from hetsim.core.registry import NETWORKS
+from hetsim.sim.clock import Call
 from hetsim.sim.graph import Network
 from hetsim.sim.network.base import Station
 from hetsim.sim.network.ethernet import Ethernet
 from hetsim.sim.network.lte import Lte
 from hetsim.sim.network.wifi import Wifi
+from hetsim.sim.network_model import Lv08, MaxMin, MaxMinInverseLatency, NetworkModel
+from hetsim.sim.requests import Child, Gather, Transfer
+from hetsim.sim.sharing import Sharing
 from hetsim.sim.world import World
 
 
 def line_world(shared: bool = False) -> tuple[Network, list[str]]:
-    network = Network()
+    network = Network(Sharing(simpy.Environment()))
     for cell in "xyz":
         network.add_cell(cell)
         network.place(f"at-{cell}", cell)
@@ -116,4 +121,98 @@ def test_a_station_can_have_a_latency_of_its_own(name: str):
     near = Station(name="near", up=1.0, down=1.0, latency=0.0)
     hops = technology.attach("cell", [near, Station(name="usual", up=1.0, down=1.0)])
     assert [hop.latency for hop in hops["near"]] == [0.0, 0.0]
-    assert [hop.latency for hop in hops["usual"]] == [technology.latency] * 2
+    there, back = hops["usual"]
+    assert there.latency == back.latency > 0.0
+
+
+# --- sharing models -------------------------------------------------------------------------------
+
+
+def modelled(model: NetworkModel) -> World:
+    """Stations a and b behind lines of 10 and 20 B/s to a server, 0.25 s away."""
+    world = World()
+    world.server()
+    network = world.kernel.network
+    network.model = model
+    for name, bandwidth in (("a", 10.0), ("b", 20.0)):
+        world.device(name)
+        network.add_cell(f"at-{name}")
+        network.add_link(f"at-{name}", "edge", bandwidth, 0.25)
+        network.place(name, f"at-{name}")
+    return world
+
+
+def test_lv08_counts_headers_acknowledgements_and_slow_start():
+    world = modelled(Lv08(bias=4.0, window=8.0))
+    route = world.kernel.network.route("a", "server")
+    assert route.latency == pytest.approx(13.01 * 0.25)
+    uses = {line.name: use for line, use in route.uses.items()}
+    assert uses == {"at-a-edge": pytest.approx(1 / 0.97), "edge-at-a": pytest.approx(0.05 / 0.97)}
+    assert route.weight == pytest.approx(0.97 / (0.25 + 4 / 10))
+    assert route.cap == pytest.approx(0.97 * 8 / (2 * 0.25))
+
+
+def test_on_a_shared_line_acknowledgements_meet_the_bytes():
+    network, (x, z) = line_world(shared=True)
+    network.model = Lv08()
+    assert names(network, x, z)["x-y"] == pytest.approx(1.05 / 0.97)
+
+
+def test_a_weight_follows_the_bandwidth_of_now():
+    world = modelled(Lv08(bias=4.0))
+    network = world.kernel.network
+    route = network.route("a", "server")
+    network.change(network.line("at-a", "edge"), rate=5.0)
+    assert route.weight == pytest.approx(0.97 / (0.25 + 4 / 5))
+    assert network.route("a", "server") is route
+
+
+def test_running_flows_get_new_weights_when_a_bandwidth_changes():
+    """Two flows share a last line of 1 B/s; the first line of one of them slows down at t = 10."""
+    world = modelled(Lv08(slow_start=0.0, efficiency=1.0, bias=5.0, acknowledgements=0.0))
+    network = world.kernel.network
+    network.add_cell("far")
+    network.add_link("edge", "far", 1.0, 0.0)
+    network.place("store", "far")
+    world.device("store")
+    sizes = {"a": 100.0, "b": 100.0}
+
+    async def one(name: str) -> None:
+        await Transfer(source=name, target="store", size=sizes[name])
+
+    async def both() -> None:
+        children = tuple(Child(script=one(name), node=name) for name in sizes)
+        await Gather(children=children, deadline=20.0)
+
+    line = network.line("at-b", "edge")
+    Call(world.kernel.env, lambda: network.change(line, rate=5.0), 10.0)
+    world.run(both())
+    weights = [1 / (0.25 + 5.0 + 5.0 / 10), 1 / (0.25 + 5.0 + 5.0 / 20), 1 / (0.25 + 5.0 + 5.0 / 5)]
+    a, before, after = weights
+    moved = {span.actor: span.size for span in world.trace.spans}
+    assert moved["a"] == pytest.approx(10 * a / (a + before) + 10 * a / (a + after))
+    assert moved["a"] + moved["b"] == pytest.approx(20.0)
+
+
+@pytest.mark.parametrize("model", [MaxMin(), MaxMinInverseLatency(), Lv08()])
+def test_an_outage_stops_flows_and_their_joules(model: NetworkModel):
+    world = modelled(model)
+    network = world.kernel.network
+    line = network.line("at-a", "edge")
+
+    usual = modelled(model).run(_upload_of(50.0))
+    for when, up in ((5.0, False), (11.0, True)):
+        Call(world.kernel.env, lambda up=up: network.change(line, up=up), when)
+    assert world.run(_upload_of(50.0)) == pytest.approx(usual + 6.0)
+
+
+async def _upload_of(size: float) -> None:
+    await Transfer(source="a", target="server", size=size)
+
+
+def test_a_change_that_changes_nothing_solves_nothing():
+    world = modelled(MaxMin())
+    network = world.kernel.network
+    network.change(network.line("at-a", "edge"), rate=10.0, up=True)
+    world.kernel.env.run()
+    assert world.kernel.sharing.solves == 0

@@ -1,0 +1,1 @@
+"""Bandwidths that change with time, one kind a file."""
