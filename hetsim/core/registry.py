@@ -72,6 +72,7 @@ PARTITIONS = Registry("partition", "hetsim.learn.partitions", "hetsim.partitions
 EXECUTORS = Registry("executor", "hetsim.learn.executors", "hetsim.executors")
 GOVERNORS = Registry("governor", "hetsim.sim.governors", "hetsim.governors")
 NETWORKS = Registry("network technology", "hetsim.sim.network", "hetsim.networks")
+BANDWIDTHS = Registry("bandwidth trace", "hetsim.sim.bandwidth", "hetsim.bandwidths")
 SELECTIONS = Registry("selection policy", "hetsim.federation.selection", "hetsim.selections")
 PACES = Registry("pace", "hetsim.federation.pace", "hetsim.paces")
 AVAILABILITIES = Registry(

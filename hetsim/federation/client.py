@@ -50,13 +50,13 @@ class Client:
 
     @property
     def present(self) -> bool:
-        """Whether it is switched on and may take part."""
-        return not self.excluded and self.node.state != "off"
+        """Whether it is there and may take part."""
+        return not self.excluded and self.node.present
 
     @property
     def hopeful(self) -> bool:
         """Whether it is present or may come back."""
-        return not self.excluded and not (self.node.battery and self.node.battery.empty)
+        return not self.excluded and not self.node.lost
 
     def exclude(self, cause: str, reason: str) -> None:
         """Take it out of the federation for good, and say why."""

@@ -17,7 +17,8 @@ from hetsim.federation.run import Run
 from hetsim.sim.node import Node
 
 _COLUMNS = {
-    "compute_j": ("compute",), "memory_j": ("memory",), "radio_j": ("radio",), "link_j": ("link",),
+    "compute_j": ("compute",), "memory_j": ("memory",), "radio_j": ("radio", "radio_tail"),
+    "link_j": ("link",),
     "idle_j": ("idle", "sleep", "off"), "radio_idle_j": ("radio_idle",), "loss_j": ("loss",),
 }  # fmt: skip
 """Kinds of energy in each column of a node's row; a row's columns add up to its energy."""
@@ -86,7 +87,9 @@ def _row(node: Node, client: Client | None, up: float, down: float) -> dict[str,
         },
         "busy_s": node.busy,
         "battery_end_wh": battery.charge / WATT_HOUR if battery else None,
-        "temperature_max_c": None,
+        "charged_j": battery.charged if battery else 0.0,
+        "supplied_j": battery.supplied if battery else 0.0,
+        "temperature_max_c": node.heat.hottest if node.heat else None,
         "peak_memory_b": node.memory.peak,
         "bytes_up": up,
         "bytes_down": down,

@@ -13,6 +13,7 @@ from hetsim.report.numbers import NONE, count, every, fixed, score, significant,
 
 _DEVICES = 1000
 _ROUNDS = 2500
+_CHARGED = {"supplied_j": "From charger or panel", "charged_j": "Into battery"}
 
 Row = dict[str, Any]
 
@@ -57,6 +58,10 @@ def _device_columns(rows: Sequence[Row]) -> list[Column]:
         ),
         number("Busy", "busy_s", "s"),
         number("Battery at end", "battery_end_wh", "Wh"),
+        *(
+            number(title, column, "J") for column, title in _CHARGED.items()
+            if any(row[column] for row in rows)
+        ),
         number("Hottest", "temperature_max_c", "°C"),
         number("Peak memory", "peak_memory_b", "MB", 1e-6),
         number("Sent up", "bytes_up", "MB", 1e-6), number("Received", "bytes_down", "MB", 1e-6),

@@ -31,13 +31,16 @@ DEVICES = {
     "active_j": "float64", "participant_j": "float64", "compute_j": "float64",
     "memory_j": "float64", "radio_j": "float64", "link_j": "float64", "idle_j": "float64",
     "radio_idle_j": "float64", "loss_j": "float64", "busy_s": "float64",
-    "battery_end_wh": "float64?", "temperature_max_c": "float64?", "peak_memory_b": "float64",
-    "bytes_up": "float64", "bytes_down": "float64", "excluded": "string",
+    "battery_end_wh": "float64?", "charged_j": "float64", "supplied_j": "float64",
+    "temperature_max_c": "float64?", "peak_memory_b": "float64", "bytes_up": "float64",
+    "bytes_down": "float64", "excluded": "string",
 }  # fmt: skip
 """One row a node that draws power; `excluded` says why it could not take part, or nothing.
 
 The joules from `compute_j` to `loss_j` add up to `energy_j`. `idle_j` is base power (idle, sleep,
 off) without the radio's, `link_j` what traffic costs a line, `loss_j` what a battery loses.
+A charger or a panel gives `supplied_j` to the load and `charged_j` into the battery, which falls by
+`energy_j - supplied_j - charged_j`.
 """
 
 SPANS = {

@@ -3,7 +3,8 @@
 The *text* of the annotation decides, because the aliases of `hetsim.core.quantities` are all
 `float` once they are evaluated:
 
-    Seconds Joules Watts Bytes Rate Hertz Celsius   text with a unit
+    Seconds Joules Watts Bytes Rate Hertz Celsius JoulesPerByte
+                                                    text with a unit
     Fraction                                        a number between 0 and 1, or a percentage
     int float bool str                              bare; Flops and Cycles are floats
     Literal[...]                                    one of its values
@@ -76,6 +77,7 @@ _QUANTITIES: dict[str, units.Dimension] = {
     "Watts": "power",
     "Bytes": "size",
     "Rate": "rate",
+    "JoulesPerByte": "energy per size",
     "Hertz": "frequency",
     "Celsius": "temperature",
 }

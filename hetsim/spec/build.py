@@ -8,7 +8,7 @@ and adds up. The same scenario can be played again and again.
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -25,6 +25,7 @@ from hetsim.core.errors import SpecError
 from hetsim.core.quantities import Seconds
 from hetsim.core.registry import (
     AVAILABILITIES,
+    BANDWIDTHS,
     DATA,
     EXECUTORS,
     GOVERNORS,
@@ -49,23 +50,27 @@ from hetsim.learn.meter import Sheet, measure
 from hetsim.learn.numerics import model_hash, single_thread
 from hetsim.learn.resident import Resident
 from hetsim.learn.store import MemoryStore, Store
-from hetsim.sim.availability.always import Always
-from hetsim.sim.availability.base import Availability
-from hetsim.sim.battery import BatteryState
-from hetsim.sim.clock import Call
-from hetsim.sim.device import BatteryPack, Profile, Radio
+from hetsim.sim.availability.base import Availability, Circumstances
+from hetsim.sim.battery import BatteryPack
+from hetsim.sim.device import Profile, Radio
 from hetsim.sim.governors.base import Governor, Particular
 from hetsim.sim.governors.performance import Performance
-from hetsim.sim.graph import Attachment
+from hetsim.sim.incident import Incidents
 from hetsim.sim.kernel import Kernel
-from hetsim.sim.network.base import Station, Technology
 from hetsim.sim.node import Node
+from hetsim.sim.presence import Presence
+from hetsim.sim.reboots import Reboots
+from hetsim.sim.supply import Supply, together
 from hetsim.spec.load import dump, key_of
 from hetsim.spec.options import arguments, make, resolved
 from hetsim.spec.profile import find_profile, load_profile, profile_hash
+from hetsim.spec.references import by_name, trace_files
+from hetsim.spec.supplies import supplies
+from hetsim.spec.trace_file import load_trace, read_steps, trace_hash
+from hetsim.spec.wiring import Wiring
 
 if TYPE_CHECKING:
-    from hetsim.spec.schema import Group, Plugin, Spec
+    from hetsim.spec.schema import Event, Group, Plugin, Spec
 
 _SERVER = "server"
 _PACKAGED = tuple(
@@ -88,11 +93,13 @@ class Member:
 
     @property
     def pack(self) -> BatteryPack | None:
-        """Its battery: none on mains, the profile's where the topology gives no capacity."""
-        chosen, built_in = self.group.battery, self.profile.battery
-        if chosen is None or chosen.capacity is None:
-            return built_in if chosen else None
-        return replace(built_in or BatteryPack(capacity=0.0), capacity=chosen.capacity)
+        """Its battery: none on mains, the profile's with what the topology says of it."""
+        chosen, pack = self.group.battery, self.profile.battery
+        if chosen is None:
+            return None
+        if chosen.capacity is not None:
+            pack = replace(pack or BatteryPack(capacity=0.0), capacity=chosen.capacity)
+        return replace(pack, model=chosen.model) if pack and chosen.model else pack
 
 
 @dataclass(frozen=True)
@@ -105,6 +112,7 @@ class Scenario:
         paths: their files.
         dataset: the data.
         architecture: the model.
+        traces: files of bandwidths, panels and availability, by name.
     """
 
     spec: Spec
@@ -112,17 +120,39 @@ class Scenario:
     paths: tuple[Path, ...]
     dataset: Dataset
     architecture: Architecture
+    traces: Mapping[str, Path]
 
     @cached_property
     def hashes(self) -> dict[str, str]:
-        """SHA-256 of every profile and of the data."""
-        profiles = {f"profile {path.stem}": profile_hash(path) for path in self.paths}
-        return {**dict(sorted(profiles.items())), "data": self.dataset.hash}
+        """SHA-256 of every profile, of every trace and of the data."""
+        files = {f"profile {path.stem}": profile_hash(path) for path in self.paths}
+        files |= {f"trace {name}": trace_hash(path) for name, path in self.traces.items()}
+        return {**dict(sorted(files.items())), "data": self.dataset.hash}
 
     @cached_property
     def digest(self) -> str:
         """The spec hash: what is simulated, without seed and without how."""
         return self.spec.digest(self.hashes)
+
+    @cached_property
+    def wiring(self) -> Wiring:
+        """The network, ready to be laid out."""
+        return Wiring(
+            spec=self.spec,
+            technologies={
+                name: self._plugin(NETWORKS, cell.technology, "network", "nodes", name)
+                for name, cell in self.spec.network.nodes.items()
+            },
+            traces={
+                place: self._plugin(BANDWIDTHS, trace, *place)
+                for place, trace in self.spec.traces()
+            },
+            points={
+                name: load_trace(self.traces[name])
+                for _, trace in self.spec.traces()
+                if (name := trace.options.get("file"))
+            },
+        )
 
     @cached_property
     def resident(self) -> Resident:
@@ -165,12 +195,47 @@ class Scenario:
                 remedy="Leave out --cost-only, or stop after rounds or time.",
             )
         self._check_governors()
+        for place, group in enumerate(spec.fleet):
+            self._check_battery(place, group)
         self.method()
         self._plugin(SELECTIONS, spec.selection, "selection")
         self._plugin(PACES, spec.pace, "pace")
-        for name, cell in spec.network.nodes.items():
-            self._plugin(NETWORKS, cell.technology, "network", "nodes", name)
+        self.wiring.check()
         _ = self.shards
+
+    def _check_battery(self, place: int, group: Group) -> None:
+        """A group's battery must be there to be charged, and have the numbers of its model."""
+        chosen = group.battery
+        pack = next(member.pack for member in self._members if member.place == place)
+        if chosen is None:
+            return
+        wanted = {"model": chosen.model, "charger": chosen.charger, "solar": chosen.solar}
+        for key, value in wanted.items():
+            if pack is None and value is not None:
+                with self._at("fleet", place, "battery", key):
+                    raise SpecError(
+                        f"the profile {group.profile} has no battery.",
+                        remedy='Add `capacity: "10 Wh"`, or remove it.',
+                    )
+        if pack and pack.model not in pack.models:
+            with self._at("fleet", place, "battery", "model"):
+                raise SpecError(
+                    f"the profile {group.profile} has no numbers for {pack.model}.",
+                    remedy=f"One of: {', '.join(pack.models)}.",
+                )
+        _ = self._supplies(place)
+
+    def _supplies(self, place: int) -> list[Supply]:
+        """What charges the batteries of a group."""
+        group = self.spec.fleet[place]
+        if group.battery is None:
+            return []
+        return supplies(group.battery, self.traces, self.spec.seed, group.label)
+
+    def _steps(self, place: int) -> tuple[tuple[Seconds, float], ...]:
+        """Content of the file by which a group comes and goes, if there is one."""
+        name = self.spec.fleet[place].availability.options.get("file")
+        return tuple(zip(*read_steps(self.traces[name], "fraction"), strict=True)) if name else ()
 
     def _check_governors(self) -> None:
         """A group's own governor must suit it; the topology's, at least one group that uses it."""
@@ -210,9 +275,9 @@ class Scenario:
             "hashes": self.hashes,
         }
 
-    def copy_profiles(self, folder: Path) -> None:
-        """Put profiles that do not come with hetsim beside `spec.yaml`."""
-        for path in dict.fromkeys(self.paths):
+    def copy_files(self, folder: Path) -> None:
+        """Put profiles and traces that do not come with hetsim beside `spec.yaml`."""
+        for path in dict.fromkeys((*self.paths, *self.traces.values())):
             home = path.resolve().parent
             if home not in _PACKAGED and home != folder.resolve():
                 copyfile(path, folder / path.name)
@@ -350,14 +415,13 @@ class Scenario:
             evaluate_every=every,
             progress=progress,
         )  # fmt: skip
-        technologies = self._cells(kernel)
-        radios = {name: technology.radio for name, technology in technologies.items()}
-        nodes = [self._device(kernel, member, radios) for member in self._members]
-        self._links(kernel)
-        self._attach(kernel, technologies, nodes)
+        nodes = [self._device(kernel, member) for member in self._members]
+        self.wiring.lay(kernel)
+        self.wiring.attach(kernel, self._members)
         for index, (node, rows) in enumerate(zip(nodes, self.shards, strict=True)):
             shard = self.resident.shard(rows) if len(rows) else None
             run.clients.append(Client(node, index, shard, len(rows), run))
+        self._fate(kernel)
         return run
 
     def _server(self, kernel: Kernel) -> Node:
@@ -371,79 +435,69 @@ class Scenario:
         kernel.network.place(_SERVER, self.spec.server.at)
         return node
 
-    def _device(self, kernel: Kernel, member: Member, radios: dict[str, Radio]) -> Node:
+    def _device(self, kernel: Kernel, member: Member) -> Node:
         group, profile = member.group, member.profile
-        battery, pack = None, member.pack
-        if pack is not None:
-            assert group.battery is not None
-            charge = pack.capacity * group.battery.charge
-            battery = BatteryState(
-                capacity=pack.capacity, charge=charge, efficiency=pack.efficiency
-            )
+        base = _base(profile, self.wiring.radio(member))
+        heat = battery = None
+        if member.pack and group.battery:
+            battery = member.pack.charged(group.battery.charge)
+        if profile.heat:
+            heat = profile.heat.at_rest(group.ambient, sum(base["idle"].values()))
+            if group.temperature is not None:
+                heat = profile.heat.at(group.temperature, group.ambient)
         node = Node(
-            kernel.env, kernel.trace, member.name, "device",
-            base=_base(profile, self._radio(member, radios)), profile=profile,
-            governor=member.governor, battery=battery,
+            kernel.env, kernel.trace, member.name, "device", base=base, profile=profile,
+            governor=member.governor, battery=battery, heat=heat,
         )  # fmt: skip
         kernel.add(node)
-        if not isinstance(member.availability, Always):
-            changes = member.availability.changes(rng(self.spec.seed, "sim/churn", member.name))
-            _follow(kernel, node, changes)
+        if battery and (sources := self._supplies(member.place)):
+            node.feed(together(sources))
         return node
 
-    def _radio(self, member: Member, radios: dict[str, Radio]) -> Radio:
-        cell = member.group.link.to
-        technology = self.spec.network.nodes[cell].technology.name
-        return member.profile.radios.get(technology, radios[cell])
-
-    def _cells(self, kernel: Kernel) -> dict[str, Technology]:
-        technologies: dict[str, Technology] = {}
-        for name, cell in self.spec.network.nodes.items():
-            technology = self._plugin(
-                NETWORKS, cell.technology, "network", "nodes", name
+    def _fate(self, kernel: Kernel) -> None:
+        """Coming and going, crashes, and what happens from outside."""
+        presences: dict[str, Presence] = {}
+        for member in self._members:
+            name, crashes = member.name, member.group.crashes
+            presence = presences[name] = Presence(kernel, kernel.nodes[name])
+            stream = rng(self.spec.seed, "sim/churn", name)
+            away = member.availability.away
+            about = Circumstances(
+                rng=stream, offered=together(self._supplies(member.place)),
+                steps=self._steps(member.place),
             )  # fmt: skip
-            technologies[name] = technology
-            kernel.network.add_cell(name)
-            if technology.power:
-                kernel.add(_equipment(kernel, name, technology.power))
-        return technologies
+            presence.follow("left", member.availability.changes(about), away)
+            if crashes:
+                stream = rng(self.spec.seed, "sim/crashes", name)
+                rebooting = Reboots(every=crashes.every, reboot=crashes.reboot)
+                presence.follow("crashed", rebooting.changes(stream), rebooting.away)
+        incidents = Incidents(kernel, presences)
+        for event in self.spec.events:
+            self._event(incidents, event)
 
-    def _links(self, kernel: Kernel) -> None:
-        for link in self.spec.network.links:
-            a, b = link.between
-            node, price = None, 0.0
-            if link.power is not None:
-                node = _equipment(kernel, f"{a}--{b}", link.power.idle)
-                kernel.add(node)
-                price = (link.power.busy - link.power.idle) / link.bandwidth
-            kernel.network.add_link(
-                a, b, link.bandwidth, link.latency,
-                shared=link.duplex == "shared", node=node, price=price,
-            )  # fmt: skip
-
-    def _attach(
-        self, kernel: Kernel, technologies: dict[str, Technology], nodes: list[Node]
-    ) -> None:
-        by_cell: dict[str, list[tuple[Member, Node, Station]]] = {}
-        for member, node in zip(self._members, nodes, strict=True):
-            link = member.group.link
-            station = Station(name=member.name, up=link.up, down=link.down, latency=link.latency)
-            by_cell.setdefault(link.to, []).append((member, node, station))
-        radios = {name: technology.radio for name, technology in technologies.items()}
-        for cell, there in by_cell.items():
-            hops = technologies[cell].attach(cell, [station for _, _, station in there])
-            for member, node, station in there:
-                up, down = hops[member.name]
-                kernel.network.attach(
-                    Attachment(
-                        cell=cell,
-                        station=station,
-                        up=up,
-                        down=down,
-                        radio=self._radio(member, radios),
-                        node=node,
-                    )
-                )
+    def _event(self, incidents: Incidents, event: Event) -> None:
+        network, on, when, lasts = incidents.kernel.network, event.on, event.at, event.lasts
+        names = [
+            member.name for member in self._members if on in (member.name, member.group.label)
+        ] or [on]  # fmt: skip
+        match event.what:
+            case "crash":
+                for name in names:
+                    incidents.crash(name, when, lasts)
+            case "cancel":
+                for name in names:
+                    incidents.cancel(name, when)
+            case "pause":
+                for name in names:
+                    incidents.pause(name, when, lasts)
+            case "outage" if names != [on] or on in incidents.presences:
+                for name in names:
+                    incidents.outage(name, network.ways(name), when, lasts)
+            case "outage":
+                incidents.outage(on, network.legs(on), when, lasts)
+            case "bandwidth":
+                assert event.to is not None
+                incidents.bandwidth(on, network.legs(on), event.to, when, lasts)
 
     def _finish(self, run: Run, lab: Lab | CostOnlyLab, end: Seconds) -> Trace:
         run.evaluate_last()
@@ -492,7 +546,8 @@ def resolve(spec: Spec, data: Path | None = None) -> Scenario:
         for name, place in zip(names, places, strict=True)
     )
     loaded = {path: load_profile(path) for path in dict.fromkeys(paths)}
-    spec = _by_name(spec, paths)
+    traces = trace_files(spec, beside)
+    spec = by_name(spec, paths, traces)
     task = spec.task
     where = partial(spec.where, "task", "data")
     loader = DATA.load(task.data.name, where=where(), key="task.data")
@@ -502,28 +557,11 @@ def resolve(spec: Spec, data: Path | None = None) -> Scenario:
     written = resolved(family, task.model.options, where=where, key="task.model")
     options = arguments(family, written, where=where, key="task.model")
     architecture = Architecture.of(task.model.name, dataset.shape, dataset.classes, options)
-    scenario = Scenario(spec, tuple(loaded[path] for path in paths), paths, dataset, architecture)
+    profiles = tuple(loaded[path] for path in paths)
+    named = {path.name: path for path in traces.values()}
+    scenario = Scenario(spec, profiles, paths, dataset, architecture, named)
     scenario.check()
     return scenario
-
-
-def _by_name(spec: Spec, paths: tuple[Path, ...]) -> Spec:
-    """The spec with profiles named by their files, wherever these lay; a run folder has copies."""
-    homes: dict[str, Path] = {}
-    for path in paths:
-        other = homes.setdefault(path.stem, path)
-        if other.resolve() != path.resolve():
-            raise SpecError(
-                f'two profiles are called "{path.stem}": {other} and {path}',
-                where=str(spec.origin),
-                remedy="Rename one of the files.",
-            )
-    fleet = tuple(
-        group.model_copy(update={"profile": path.stem})
-        for group, path in zip(spec.fleet, paths, strict=False)
-    )
-    server = spec.server.model_copy(update={"profile": paths[-1].stem})
-    return spec.model_copy(update={"fleet": fleet, "server": server})
 
 
 def _base(profile: Profile, radio: Radio) -> dict[str, dict[str, float]]:
@@ -532,33 +570,3 @@ def _base(profile: Profile, radio: Radio) -> dict[str, dict[str, float]]:
         "sleep": {"sleep": profile.sleep},
         "off": {"off": profile.off},
     }
-
-
-def _equipment(kernel: Kernel, name: str, power: float) -> Node:
-    """An access point, a switch or a line: it only draws power."""
-    return Node(
-        kernel.env, kernel.trace, name, "link",
-        base={"idle": {"idle": power}, "off": {}}, power_scope="wall",
-    )  # fmt: skip
-
-
-def _follow(kernel: Kernel, node: Node, changes: Iterator[tuple[Seconds, bool]]) -> None:
-    """Let a node leave and come back."""
-
-    def next_change() -> None:
-        when, present = next(changes, (inf, True))
-        if when <= kernel.env.now:
-            change(present)
-        elif when < inf:
-            Call(kernel.env, lambda: change(present), when - kernel.env.now)
-
-    def change(present: bool) -> None:
-        empty = node.battery is not None and node.battery.empty
-        if not empty:
-            if present and node.state == "off":
-                kernel.revive(node)
-            elif not present and node.state != "off":
-                kernel.kill(node, "churn")
-            next_change()
-
-    next_change()

@@ -104,7 +104,7 @@ def _in_our_words(first: Any, place: Place) -> tuple[str, str]:
         return f"expected {expected}, got {in_words(given)}.", remedy
     if kind == "literal_error":
         known = str(context["expected"]).replace("'", '"')
-        hint = did_you_mean(str(given), [word.strip('"') for word in known.split(" or ")])
+        hint = did_you_mean(str(given), re.findall('"(.*?)"', known))
         return f"{in_words(given)} is not allowed.{hint}", f"Write {known}."
     if kind == "string_pattern_mismatch":
         what = f"{in_words(given)} cannot be a name."
@@ -159,6 +159,7 @@ def consistent(spec: Spec) -> None:
     _fleet(spec)
     _availability(spec)
     _graph(spec)
+    _events(spec)
 
 
 def _fail(spec: Spec, what: str, remedy: str, *place: str | int) -> NoReturn:
@@ -231,6 +232,41 @@ def _availability(spec: Spec) -> None:
             where=lambda option, place=place: spec.where(*place, option),
             key=key_of(place),
         )
+
+
+_HAPPENS_TO = {
+    "crash": ("device",),
+    "cancel": ("device",),
+    "pause": ("device", "server"),
+    "outage": ("device", "network node", "link"),
+    "bandwidth": ("link",),
+}
+
+
+def _events(spec: Spec) -> None:
+    kinds = {"server": "server"} | dict.fromkeys(spec.network.nodes, "network node")
+    kinds |= {"--".join(pair): "link" for line in spec.network.links
+              for pair in (line.between, line.between[::-1])}  # fmt: skip
+    groups = {group.label: group.count for group in spec.fleet}
+    for index, event in enumerate(spec.events):
+        place = ("events", index)
+        label, _, number = event.on.rpartition("-")
+        device = number.isdecimal() and int(number) < groups.get(label, 0)
+        kind = "device" if device or event.on in groups else kinds.get(event.on)
+        if kind is None:
+            known = (*groups, *kinds)
+            what = f'nothing is called "{event.on}".{did_you_mean(event.on, known)}'
+            remedy = "Name a device, a group, server, a network node, or a link as a--b."
+            _fail(spec, what, remedy, *place, "on")
+        if kind not in _HAPPENS_TO[event.what]:
+            allowed = " or a ".join(_HAPPENS_TO[event.what])
+            what, remedy = f'"{event.on}" is a {kind}.', f"{event.what} happens to a {allowed}."
+            _fail(spec, what, remedy, *place, "on")
+        if (event.to is None) == (event.what == "bandwidth"):
+            what = "missing." if event.to is None else f"{event.what} has no bandwidth."
+            _fail(spec, what, 'Only bandwidth takes `to: "5 Mbit/s"`.', *place, "to")
+        if event.lasts is not None and event.what == "cancel":
+            _fail(spec, "cancel is an instant.", "Leave it out.", *place, "lasts")
 
 
 def _known_node(spec: Spec, name: str, *place: str | int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from hetsim.core.errors import SpecError, did_you_mean
 from hetsim.spec import units
@@ -13,6 +13,7 @@ from hetsim.spec.load import Document, Place, as_mapping, in_words, key_of
 EVIDENCE = ("source", "derived", "assumed")
 """How a number may be backed: measured or published, computed by a formula, or a guess."""
 _LARGEST = 1e18
+_Word = TypeVar("_Word", bound=str)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ class Reader:
         return place[-1] in self.at(*place[:-1])
 
     def mapping(
-        self, *place: str, required: Sequence[str] = (), optional: Sequence[str] | None = ()
+        self, *place: str | int, required: Sequence[str] = (), optional: Sequence[str] | None = ()
     ) -> dict[str, Any]:
         """The mapping at `place` with all required keys and no unknown one (None: any key)."""
         value = self.at(*place)
@@ -82,20 +83,20 @@ class Reader:
                 )
         return entries
 
-    def text(self, *place: str) -> str:
+    def text(self, *place: str | int) -> str:
         """A text that is not empty."""
         value = self.at(*place)
         if not isinstance(value, str) or not value.strip():
             self.fail(f"expected text, got {in_words(value)}.", "Write a few words.", *place)
         return value
 
-    def choice(self, known: Sequence[str], *place: str) -> str:
+    def choice(self, known: Sequence[_Word], *place: str | int) -> _Word:
         """One of the known words."""
         value = self.text(*place)
         if value not in known:
             hint = did_you_mean(value, known)
             self.fail(f'"{value}" is not known.{hint}', f"One of: {', '.join(known)}.", *place)
-        return value
+        return known[known.index(value)]
 
     def quantity(self, dimension: units.Dimension, *place: str, positive: bool = False) -> float:
         """A leaf with a physical quantity."""
@@ -109,7 +110,7 @@ class Reader:
         """A leaf with a number above 0 and up to 1."""
         return self.quantity("fraction", *place, positive=True)
 
-    def evidence(self, value: str, *place: str) -> None:
+    def evidence(self, value: str, *place: str | int) -> None:
         """Note what backs the part at `place`, which is shown as `value`."""
         entries = self.at(*place)
         given = [kind for kind in EVIDENCE if kind in entries]

@@ -1,7 +1,8 @@
 """Where files given by name are looked for.
 
 In this order: the path as given, beside the topology, each folder of $HETSIM_PATH, what comes with
-hetsim. A folder may hold the files themselves or have them in `device_profiles/` and `topologies/`.
+hetsim. A folder may hold the files themselves or have them in `device_profiles/`, `topologies/` and
+`traces/`.
 """
 
 from __future__ import annotations
@@ -11,21 +12,22 @@ from collections.abc import Iterator
 from os.path import isfile  # False, not OSError, for a name that no file can have
 from pathlib import Path
 
-PROFILES, TOPOLOGIES = "device_profiles", "topologies"
+PROFILES, TOPOLOGIES, TRACES = "device_profiles", "topologies", "traces"
 
 
 def look_up(kind: str, text: str, beside: Path | None = None) -> Path | None:
     """The file that `text` means, a path or a name without `.yaml`; None if there is none.
 
     Args:
-        kind: `PROFILES` or `TOPOLOGIES`.
+        kind: `PROFILES`, `TOPOLOGIES` or `TRACES`, whose files are named in full.
         text: what the user wrote.
         beside: a folder to look into before the others.
     """
     given = Path(text)
     if isfile(given):
         return given
-    names = [text] if given.suffix in (".yaml", ".yml") else [f"{text}.yaml", f"{text}.yml"]
+    named = kind == TRACES or given.suffix in (".yaml", ".yml")
+    names = [text] if named else [f"{text}.yaml", f"{text}.yml"]
     for folder in _folders(beside):
         for name in names:
             for path in (folder / name, folder / kind / name):

@@ -22,6 +22,7 @@ from typing import Any, cast
 from hetsim.core.errors import HetsimError, SpecError, did_you_mean
 from hetsim.core.registry import (
     AVAILABILITIES,
+    BANDWIDTHS,
     DATA,
     GOVERNORS,
     METHODS,
@@ -44,6 +45,7 @@ REGISTRIES: dict[str, Registry] = {
     "governor": GOVERNORS,
     "technology": NETWORKS,
     "availability": AVAILABILITIES,
+    "trace": BANDWIDTHS,
 }
 """By the key under which a topology names a plug-in."""
 

@@ -66,6 +66,8 @@ def plug_in_kind(section: Place) -> str | None:
     last = section[-1] if section else ""
     if last == "data" and section[0] != "task":
         return None
+    if last in ("trace_up", "trace_down"):
+        return "trace"
     return str(last) if last in REGISTRIES else None
 
 

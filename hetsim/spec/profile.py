@@ -8,17 +8,20 @@ does not rise with what the device does, speed that falls with rising frequency.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, overload
 
 from hetsim.core.errors import SpecError, did_you_mean
+from hetsim.core.quantities import Seconds
 from hetsim.core.registry import NETWORKS
-from hetsim.sim.device import CLASSES, POWER_SCOPES, BatteryPack, Profile, Radio
-from hetsim.sim.dvfs import DOMAIN_KINDS, Domain
+from hetsim.sim.device import CLASSES, POWER_SCOPES, Profile, Radio
+from hetsim.sim.dvfs import DOMAIN_KINDS, Domain, Timing
 from hetsim.spec import find
 from hetsim.spec.evidence import Reader, Row
-from hetsim.spec.load import read
+from hetsim.spec.load import as_list, read
+from hetsim.spec.parts import read_battery, read_heat
 from hetsim.spec.points import operating_points
 
 
@@ -31,6 +34,7 @@ class ProfileSheet:
         device_class: one of `hetsim.sim.device.CLASSES`.
         power_scope: what its watts include.
         leaves_out: what they do not include.
+        fitted_on: ids of the validation measurements that its numbers were fitted on.
         rows: in file order.
     """
 
@@ -38,6 +42,7 @@ class ProfileSheet:
     device_class: str
     power_scope: str
     leaves_out: str
+    fitted_on: tuple[str, ...]
     rows: tuple[Row, ...]
 
 
@@ -111,6 +116,7 @@ def load_profile_with_sources(path: Path) -> tuple[Profile, ProfileSheet]:
         device_class=profile.device_class,
         power_scope=profile.power_scope,
         leaves_out=sheet.text("leaves_out"),
+        fitted_on=_fitted_on(sheet),
         rows=sheet.rows,
     )
 
@@ -118,14 +124,12 @@ def load_profile_with_sources(path: Path) -> tuple[Profile, ProfileSheet]:
 def _profile(sheet: Reader, name: str) -> Profile:
     sheet.mapping(
         required=("title", "class", "power_scope", "leaves_out", "memory", "power", "compute"),
-        optional=("radios", "battery"),
+        optional=("radios", "battery", "heat", "fitted_on"),
     )
     idle, sleep, off = _base_power(sheet)
     memory = _memory(sheet)
-    sheet.mapping("compute", required=("domains",), optional=("overhead",))
-    overhead = 0.0
-    if sheet.has("compute", "overhead"):
-        overhead = sheet.quantity("time", "compute", "overhead")
+    sheet.mapping("compute", required=("domains",), optional=(*_TIMES, "overlap"))
+    domains = _domains(sheet)
     return Profile(
         name=name,
         title=sheet.text("title"),
@@ -135,11 +139,24 @@ def _profile(sheet: Reader, name: str) -> Profile:
         sleep=sleep,
         off=off,
         memory=memory,
-        domains=_domains(sheet),
-        overhead=overhead,
+        domains=domains,
+        timing=_timing(sheet, domains),
+        switch=_time(sheet, "switch"),
         radios=_radios(sheet) if sheet.has("radios") else {},
-        battery=_battery(sheet) if sheet.has("battery") else None,
+        battery=read_battery(sheet) if sheet.has("battery") else None,
+        heat=read_heat(sheet, domains) if sheet.has("heat") else None,
     )
+
+
+def _fitted_on(sheet: Reader) -> tuple[str, ...]:
+    if not sheet.has("fitted_on"):
+        return ()
+    ids = as_list(sheet.at("fitted_on")) or []
+    names = tuple(each for each in ids if isinstance(each, str) and each.strip())
+    if not names or len(set(names)) != len(ids):
+        what = "expected a list of different measurement ids."
+        sheet.fail(what, "Write [V47, V48].", "fitted_on")
+    return names
 
 
 def _base_power(sheet: Reader) -> tuple[float, float, float]:
@@ -172,12 +189,39 @@ def _domains(sheet: Reader) -> tuple[Domain, ...]:
     return domains
 
 
-_PER_CYCLE = ("flops_per_cycle", "bytes_per_cycle", "cycles_per_step", "cycles_per_sample")
+_TIMES = ("overhead", "launch", "switch")
+
+
+def _time(sheet: Reader, key: str) -> Seconds:
+    return sheet.quantity("time", "compute", key) if sheet.has("compute", key) else 0.0
+
+
+def _timing(sheet: Reader, domains: Sequence[Domain]) -> Timing:
+    powers = {"host": 1.0, "memory": 1.0}
+    if sheet.has("compute", "overlap"):
+        for key in sheet.mapping("compute", "overlap", optional=("host", "memory")):
+            powers[key] = sheet.number("compute", "overlap", key)
+            if powers[key] < 1.0:
+                what = f"{powers[key]:g} is below 1, where the two times add up."
+                sheet.fail(what, "Write 1 or more.", "compute", "overlap", key)
+    for domain in domains:
+        if powers["host"] > 1.0 and domain.launches and domain.works:
+            what = f'domain "{domain.name}" launches and works, and cannot do both at once.'
+            sheet.fail(what, "Leave out `host`.", "compute", "overlap", "host")
+    return Timing(overhead=_time(sheet, "overhead"), launch=_time(sheet, "launch"), **powers)
+
+
+_PER_CYCLE = (
+    "flops_per_cycle", "bytes_per_cycle",
+    "cycles_per_operator", "cycles_per_step", "cycles_per_sample",
+)  # fmt: skip
 
 
 def _domain(sheet: Reader, name: str) -> Domain:
     place = ("compute", "domains", name)
-    sheet.mapping(*place, required=("kind", "points"), optional=("cores", *_PER_CYCLE))
+    sheet.mapping(
+        *place, required=("kind", "points"), optional=("cores", "background", *_PER_CYCLE)
+    )
     kind = sheet.choice(DOMAIN_KINDS, *place, "kind")
     if sheet.has(*place, "cores"):
         cores = sheet.number(*place, "cores")
@@ -188,7 +232,13 @@ def _domain(sheet: Reader, name: str) -> Domain:
         key: sheet.number(*place, key) for key in _PER_CYCLE if sheet.has(*place, key)
     }  # fmt: skip
     points = operating_points(sheet, *place, "points")
-    return Domain(name=name, kind=kind, points=points, **given)
+    background = 0.0
+    if sheet.has(*place, "background"):
+        background = sheet.quantity("frequency", *place, "background")
+        if background >= points[0].frequency:
+            what = "leaves nothing at the lowest operating point."
+            sheet.fail(what, "Write less than its frequency.", *place, "background")
+    return Domain(name=name, kind=kind, points=points, background=background, **given)
 
 
 def _radios(sheet: Reader) -> dict[str, Radio]:
@@ -204,11 +254,3 @@ def _radios(sheet: Reader) -> dict[str, Radio]:
             else 0.0,
         )
     return radios
-
-
-def _battery(sheet: Reader) -> BatteryPack:
-    sheet.mapping("battery", required=("capacity",), optional=("efficiency",))
-    capacity = sheet.quantity("energy", "battery", "capacity", positive=True)
-    if sheet.has("battery", "efficiency"):
-        return BatteryPack(capacity=capacity, efficiency=sheet.fraction("battery", "efficiency"))
-    return BatteryPack(capacity=capacity)

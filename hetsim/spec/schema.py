@@ -21,6 +21,7 @@ from hetsim.spec.fields import PlugIn, Short, Whole
 from hetsim.spec.load import Document, Place, as_list, as_mapping, key_of, read
 from hetsim.spec.override import apply, name_key, plug_in_kind
 from hetsim.spec.sections import (
+    Event,
     Group,
     Name,
     Network,
@@ -55,6 +56,7 @@ class Spec(Section):
         selection: who takes part in a round.
         governor: operating points of the fleet's devices.
         stop: when the run ends.
+        events: what happens to the world from outside.
         report: what is written down.
     """
 
@@ -70,6 +72,7 @@ class Spec(Section):
     selection: Annotated[Plugin, PlugIn("selection", "random")] = Plugin(name="random")
     governor: Annotated[Plugin, PlugIn("governor", "performance")] = Plugin(name="performance")
     stop: Stop
+    events: Annotated[tuple[Event, ...], Field(strict=False)] = ()
     report: Report = Report()
     _document: Document = PrivateAttr(default_factory=lambda: Document("topology", {}, {}))
     _origin: Path = PrivateAttr(default=Path("topology.yaml"))
@@ -105,6 +108,18 @@ class Spec(Section):
                 yield (("fleet", index, "governor"), group.governor)
         for name, node in self.network.nodes.items():
             yield (("network", "nodes", name), node.technology)
+        yield from self.traces()
+
+    def traces(self) -> Iterator[tuple[Place, Plugin]]:
+        """Every bandwidth trace that is named, with its place in the file."""
+        for index, group in enumerate(self.fleet):
+            for key in ("trace", "trace_up", "trace_down"):
+                trace: Plugin | None = getattr(group.link, key)
+                if trace is not None:
+                    yield (("fleet", index, "link", key), trace)
+        for index, line in enumerate(self.network.links):
+            if line.trace is not None:
+                yield (("network", "links", index, "trace"), line.trace)
 
     def resolved(self) -> dict[str, Any]:
         """Everything explicit in plain JSON values and one canonical spelling; a valid topology.

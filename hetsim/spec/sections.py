@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from math import inf
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import (
     BaseModel,
@@ -15,6 +16,8 @@ from pydantic import (
     model_validator,
 )
 
+from hetsim.sim.heat import ROOM
+from hetsim.sim.sunlight import DAY
 from hetsim.spec.annotation import quantity_form
 from hetsim.spec.fields import Fault, PlugIn, Quantity, Short, Whole
 from hetsim.spec.load import as_mapping
@@ -30,6 +33,8 @@ Power = Annotated[float, Quantity("power")]
 Speed = Annotated[float, Quantity("rate", positive=True)]
 Share = Annotated[float, Quantity("fraction", positive=True)]
 Count = Annotated[int, Whole(1, _MOST)]
+Sharing = Literal["maxmin", "maxmin_inverse_latency", "lv08"]
+"""Names of `hetsim.sim.network_model.NETWORK_MODELS`."""
 
 
 class Section(BaseModel):
@@ -62,14 +67,13 @@ def _link(value: object) -> object:
     if section is None:
         return value
     given = dict(section)
-    both = "up" in given and "down" in given
+    for both in ("rate", "trace"):
+        apart = ("up", "down") if both == "rate" else ("trace_up", "trace_down")
+        if both in given and any(key in given for key in apart):
+            remedy = f"Leave out {both}, or {apart[0]} and {apart[1]}."
+            raise Fault("stands for both directions.", remedy, (both,))
     if "rate" not in given:
-        if both:
-            return given
-        remedy = 'Add `rate: "40 Mbit/s"`, or `up:` and `down:`.'
-        raise Fault("missing.", remedy, ("rate",))
-    if "up" in given or "down" in given:
-        raise Fault("stands for both directions.", "Leave out rate, or up and down.", ("rate",))
+        return given
     rate = given.pop("rate")
     try:
         Quantity("rate", positive=True).read(rate)
@@ -78,31 +82,60 @@ def _link(value: object) -> object:
     return given | {"up": rate, "down": rate}
 
 
+def _trace(value: object) -> object:
+    """`FILE.csv` in place of a name plays that file."""
+    section = as_mapping(value)
+    name = value if section is None else section.get("name")
+    if not isinstance(name, str) or not name.endswith(".csv"):
+        return value
+    return {**(section or {}), "name": "replay", "file": name}
+
+
+def _trace_form() -> dict[str, Any]:
+    return {"type": "string", "pattern": r"\.csv$", "description": "a file to play."}
+
+
 def _or_none(value: object) -> object:
     """`none` for a section that is not there."""
     return None if value == "none" else value
 
 
 _NONE: dict[str, Any] = {"const": "none"}
-_LINK_FORM: dict[str, Any] = {
-    "type": "object",
-    "properties": {
-        "to": {
-            "type": "string",
-            "description": "network node it hangs on; may be left out where there is only one.",
+Following = Annotated[Plugin, PlugIn("trace", "replay"), Short(_trace, _trace_form)]
+"""A bandwidth in the course of time."""
+
+
+def _link_form() -> dict[str, Any]:
+    trace = {"anyOf": [_trace_form(), PlugIn("trace", "replay").form("name")]}
+    return {
+        "type": "object",
+        "properties": {
+            "to": {
+                "type": "string",
+                "description": "network node it hangs on; may be left out where there is only one.",
+            },
+            "rate": {
+                **quantity_form("rate"),
+                "description": "payload rate in either direction, as a file transfer measures it; "
+                "may be left out where the technology has one.",
+            },
+            "latency": {
+                **quantity_form("time"),
+                "description": "one way; left out, the technology's.",
+            },
+            "cap": {**quantity_form("rate"), "description": "largest rate of each of its flows."},
+            **{
+                key: {**trace, "description": f"the rate {way} in the course of time."}
+                for key, way in (
+                    ("trace", "in both directions"),
+                    ("trace_up", "from the device"),
+                    ("trace_down", "to the device"),
+                )
+            },
         },
-        "rate": {
-            **quantity_form("rate"),
-            "description": "payload rate in either direction, as a file transfer measures it.",
-        },
-        "latency": {
-            **quantity_form("time"),
-            "description": "one way; left out, the technology's.",
-        },
-    },
-    "required": ["rate"],
-    "additionalProperties": False,
-}
+        "required": ["rate"],
+        "additionalProperties": False,
+    }
 
 
 class Link(Section):
@@ -112,28 +145,105 @@ class Link(Section):
 
     Attributes:
         to: network node it hangs on; may be left out where there is only one.
-        up: payload rate from the device.
-        down: payload rate to the device.
+        up: payload rate from the device; left out, the technology's.
+        down: payload rate to the device; left out, the technology's.
         latency: one way; left out, the technology's.
+        cap: largest rate of each of its flows.
+        trace: the rate in both directions in the course of time.
+        trace_up: the same from the device.
+        trace_down: the same to the device.
     """
 
     also: ClassVar[tuple[str, ...]] = ("rate",)
     to: str = ""
-    up: Speed
-    down: Speed
+    up: Speed | None = None
+    down: Speed | None = None
     latency: Time | None = None
+    cap: Speed | None = None
+    trace: Following | None = None
+    trace_up: Following | None = None
+    trace_down: Following | None = None
+
+
+class Charger(Section):
+    """A charger, plugged in during the same windows of every period.
+
+    Attributes:
+        power: what it offers.
+        on: (from, to) pairs inside a period, in order, apart; left out, always.
+        period: after which they repeat; left out, never.
+    """
+
+    power: Annotated[float, Quantity("power", positive=True)]
+    on: Annotated[
+        tuple[Annotated[tuple[Time, Time], Field(strict=False)], ...], Field(strict=False)
+    ] = ()
+    period: Annotated[float, Quantity("time", positive=True)] | None = None
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Charger:
+        edges = [0.0, *(edge for window in self.on for edge in window), self.period or inf]
+        if edges != sorted(edges) or any(start == end for start, end in self.on):
+            what = "the windows are empty, not in order, overlap or end after the period."
+            raise Fault(what, 'Write pairs such as ["22 h", "24 h"].', ("on",))
+        if self.period and not self.on:
+            raise Fault("nothing repeats.", "Add `on:`, or leave out the period.", ("period",))
+        return self
+
+
+class Solar(Section):
+    """A solar panel: what a trace file says, or sunlight at a latitude.
+
+    Attributes:
+        peak: power of the panel in full sun; a trace in watts needs none.
+        trace: CSV file of `seconds,share` of the peak power, or of `seconds,W` without a peak.
+        end: loop to start the trace again after its last row, clamp to keep that row.
+        latitude: where the panel lies flat, in place of a trace.
+        day: of the year at t = 0.
+        clock: solar time at t = 0, after midnight; "12 h" is noon.
+        clearness: bounds between which each day's share of clear-sky power is drawn.
+    """
+
+    peak: Annotated[float, Quantity("power", positive=True)] | None = None
+    trace: str | None = None
+    end: Literal["loop", "clamp"] = "loop"
+    latitude: Annotated[float, Quantity("angle")] | None = None
+    day: Annotated[int, Whole(1, 366)] = 172
+    clock: Time = 0.0
+    clearness: Annotated[tuple[Share, Share], Field(strict=False)] = (1.0, 1.0)
+
+    @model_validator(mode="after")
+    def _one_sun(self) -> Solar:
+        if (self.trace is None) == (self.latitude is None):
+            remedy = 'Write `trace: FILE.csv`, or `latitude: "52.5 deg"`.'
+            raise Fault("expected a trace or a latitude, one of them.", remedy)
+        if self.latitude is not None and not -90.0 <= self.latitude <= 90.0:
+            raise Fault("no latitude.", "Write one from -90 deg to 90 deg.", ("latitude",))
+        if self.clock >= DAY:
+            raise Fault("is after the end of the day.", 'Write less than "24 h".', ("clock",))
+        if self.latitude is not None and self.peak is None:
+            raise Fault("missing.", 'Add `peak: "10 W"`.', ("peak",))
+        if self.clearness[0] > self.clearness[1]:
+            raise Fault("the bounds are not in order.", "Write the lower first.", ("clearness",))
+        return self
 
 
 class Battery(Section):
-    """What a battery holds at t = 0.
+    """What a battery holds at t = 0, and what charges it.
 
     Attributes:
-        charge: share of the capacity.
+        charge: share of its charge.
         capacity: left out, the profile's; a device whose profile has none runs on mains.
+        model: linear, voltage or kibam, if the profile has its numbers; left out, the profile's.
+        charger: left out, it is never plugged in.
+        solar: left out, it has no panel.
     """
 
     charge: Annotated[float, Quantity("fraction")] = 1.0
     capacity: Annotated[float, Quantity("energy", positive=True)] | None = None
+    model: Literal["linear", "voltage", "kibam"] | None = None
+    charger: Charger | None = None
+    solar: Solar | None = None
 
 
 class Holding(Section):
@@ -146,6 +256,18 @@ class Holding(Section):
     samples: Annotated[int, Whole(1, _MOST, _NO_DATA)] | None = None
 
 
+class Crashes(Section):
+    """A device that crashes now and then, at random, and reboots.
+
+    Attributes:
+        every: mean time from one start to the next crash, exponentially distributed.
+        reboot: how long it is away; it draws its idle power meanwhile.
+    """
+
+    every: Annotated[float, Quantity("time", positive=True)]
+    reboot: Annotated[float, Quantity("time", positive=True)]
+
+
 class Group(Section):
     """Devices of one kind.
 
@@ -155,7 +277,10 @@ class Group(Section):
         name: prefix of their ids; left out, the profile's name.
         link: how each is connected.
         battery: `none` for mains; left out, the profile's, full.
+        ambient: temperature around it.
+        temperature: of the device at t = 0; left out, what it has after idling for long.
         availability: when a device is there.
+        crashes: left out, it never crashes.
         governor: left out, the topology's.
         data: `none` for a device that holds no data.
     """
@@ -163,9 +288,12 @@ class Group(Section):
     profile: str
     count: Count = 1
     name: Name | None = None
-    link: Annotated[Link, Short(_link, lambda: _LINK_FORM)]
+    link: Annotated[Link, Short(_link, _link_form)]
     battery: Annotated[Battery | None, Short(_or_none, lambda: _NONE)] = Battery()
+    ambient: Annotated[float, Quantity("temperature")] = ROOM
+    temperature: Annotated[float, Quantity("temperature")] | None = None
     availability: Annotated[Plugin, PlugIn("availability", "always")] = Plugin(name="always")
+    crashes: Crashes | None = None
     governor: Annotated[Plugin, PlugIn("governor")] | None = None
     data: Annotated[Holding | None, Short(_or_none, lambda: _NONE)] = Holding()
 
@@ -177,6 +305,25 @@ class Group(Section):
     @field_serializer("battery", "data")
     def _none(self, value: Section | None) -> object:
         return "none" if value is None else value.model_dump()
+
+
+class Event(Section):
+    """Something that happens to the world from outside.
+
+    Attributes:
+        at: when.
+        on: a device, a group of them, `server`, a network node, or a link as in "switch--edge".
+        what: crash or cancel (devices), pause (devices, server), outage (devices, network nodes,
+            links), bandwidth (links).
+        lasts: how long; left out, to the end of the run.
+        to: the bandwidth of a link from then on.
+    """
+
+    at: Time
+    on: str
+    what: Literal["crash", "cancel", "pause", "outage", "bandwidth"]
+    lasts: Annotated[float, Quantity("time", positive=True)] | None = None
+    to: Annotated[float, Quantity("rate")] | None = None
 
 
 def _node(value: object) -> object:
@@ -236,6 +383,7 @@ class Line(Section):
         latency: one way.
         duplex: full or shared.
         power: left out, it draws nothing.
+        trace: the bandwidth in the course of time.
     """
 
     between: Annotated[tuple[str, str], Field(strict=False)]
@@ -243,6 +391,7 @@ class Line(Section):
     latency: Time
     duplex: Literal["full", "shared"] = "full"
     power: LinePower | None = None
+    trace: Following | None = None
 
 
 def network_written_out(value: object) -> object:
@@ -253,13 +402,18 @@ def network_written_out(value: object) -> object:
     if section is not None and "name" in section and "nodes" not in section:
         given = dict(section)
         name = given.pop("name")
-        return {"nodes": {str(name): {"technology": name, **given}}}
+        sharing = {"sharing": given.pop("sharing")} if "sharing" in given else {}
+        return {"nodes": {str(name): {"technology": name, **given}}, **sharing}
     return value
 
 
 def network_form() -> dict[str, Any]:
     """JSON Schema of a network that is one node."""
-    return PlugIn("technology").form("name")
+    form = PlugIn("technology").form("name")
+    for one in form["anyOf"]:
+        if "properties" in one:
+            one["properties"]["sharing"] = {"enum": list(get_args(Sharing))}
+    return form
 
 
 class Network(Section):
@@ -268,6 +422,7 @@ class Network(Section):
     Attributes:
         nodes: by name.
         links: between nodes.
+        sharing: how flows share links: maxmin, maxmin_inverse_latency or lv08 (TCP).
     """
 
     nodes: dict[
@@ -277,6 +432,7 @@ class Network(Section):
         ],
     ]
     links: Annotated[tuple[Line, ...], Field(strict=False)] = ()
+    sharing: Sharing = "maxmin"
 
 
 class Server(Section):

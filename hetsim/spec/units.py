@@ -20,7 +20,8 @@ from hetsim.spec.load import in_words
 
 Dimension = Literal[
     "time", "energy", "power", "size", "rate", "frequency", "temperature", "fraction",
-    "power per frequency", "power per cubed frequency",
+    "energy per size", "power per frequency", "power per cubed frequency",
+    "voltage", "thermal resistance", "heat capacity", "rate constant", "angle",
 ]  # fmt: skip
 
 _DEFINITIONS = """
@@ -47,6 +48,8 @@ _DEFINITIONS = """
     byte = 8 * bit = B
     kelvin = [temperature]; offset: 0 = K
     degree_Celsius = kelvin; offset: 273.15 = degC
+    volt = [voltage] = V
+    degree = [angle] = deg
     percent = 0.01 = %
 """
 
@@ -77,11 +80,18 @@ _SCALES: dict[Dimension, _Scale] = {
     "frequency": _Scale("Hz", "1.2 GHz", ("Hz", "kHz", "MHz", "GHz")),
     "temperature": _Scale("degC", "25 degC", ("degC", "K")),
     "fraction": _Scale("", "80 %", ("%",)),
+    "energy per size": _Scale("J/B", "91 nJ/bit", ("nJ/bit", "J/MB"), ("nJ/B", "uJ/B", "J/B")),
     "power per frequency": _Scale("W/Hz", "0.8 W/GHz", ("W/Hz", "W/MHz", "W/GHz")),
     "power per cubed frequency": _Scale("W/Hz^3", "0.3 W/GHz^3", ("W/Hz^3", "W/MHz^3", "W/GHz^3")),
+    "voltage": _Scale("V", "3.7 V", ("mV", "V")),
+    "thermal resistance": _Scale("K/W", "8 K/W", ("K/W", "mK/mW")),
+    "heat capacity": _Scale("J/K", "20 J/K", ("J/K", "kJ/K")),
+    "rate constant": _Scale("1/s", "4.5e-4 1/s", ("1/s", "1/min", "1/h")),
+    "angle": _Scale("deg", "52.5 deg", ("deg",)),
 }
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,3})?"
-_QUANTITY = re.compile(rf"({_NUMBER}|[-+]?\.?(?:inf|nan)\b)\s*([A-Za-zµμ°%][^\s\d]*(?:\^[23])?)?")
+_UNIT = r"(?:(?<=\s)1/)?[A-Za-zµμ°%][^\s\d]*(?:\^[23])?"
+_QUANTITY = re.compile(rf"({_NUMBER}|[-+]?\.?(?:inf|nan)\b)\s*({_UNIT})?")
 _LONGEST = 80
 _LARGEST = 10**300
 _SMALLER_THAN_A_BIT = re.compile(r"\b(?:milli|micro|nano|[munµμ])(?=bit|byte|B)")
@@ -90,7 +100,8 @@ _SMALLER_THAN_A_BIT = re.compile(r"\b(?:milli|micro|nano|[munµμ])(?=bit|byte|B
 def parse(text: object, dimension: Dimension, *, positive: bool = False) -> float:
     """The SI value of a quantity such as "20 Mbit/s" (bytes a second, here 2 500 000).
 
-    A fraction may also be a bare number between 0 and 1. Only temperatures may be negative.
+    A fraction may also be a bare number between 0 and 1. Only temperatures and angles may be
+    negative.
 
     >>> parse("20 Mbit/s", "rate"), parse("640 kB", "size"), parse("80 %", "fraction")
     (2500000.0, 640000.0, 0.8)
@@ -111,7 +122,7 @@ def parse(text: object, dimension: Dimension, *, positive: bool = False) -> floa
         raise SpecError(f"{text} is too large.", remedy=remedy(dimension))
     if dimension == "fraction" and not 0.0 <= value <= 1.0:
         raise SpecError(f"{text} is not between 0 and 1.", remedy=remedy(dimension))
-    if value < 0.0 and dimension != "temperature":
+    if value < 0.0 and dimension not in ("temperature", "angle"):
         raise SpecError(f"{text} is negative.", remedy=remedy(dimension))
     if positive and value <= 0.0:
         raise SpecError(f"{text} is not above zero.", remedy=remedy(dimension))

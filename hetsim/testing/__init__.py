@@ -12,6 +12,7 @@ A plug-in's author writes one class and runs pytest (`pip install "hetsim[test]"
 """
 
 from hetsim.testing.availability import AvailabilitySuite
+from hetsim.testing.bandwidth import BandwidthSuite
 from hetsim.testing.data import DataSuite
 from hetsim.testing.device import DeviceSuite
 from hetsim.testing.executor import ExecutorSuite, Shuffled
@@ -27,6 +28,7 @@ from hetsim.testing.world import Played, check_books, play, tiny
 
 __all__ = [
     "AvailabilitySuite",
+    "BandwidthSuite",
     "DataSuite",
     "DeviceSuite",
     "ExecutorSuite",

@@ -124,14 +124,14 @@ def check_books(trace: Trace, scenario: Scenario) -> None:
     for name, row in nodes.items():
         member = members.get(name)
         pack = member.pack if member else None
-        efficiency = pack.efficiency if pack else 1.0
-        _same(row["energy_j"], drawn[name] / efficiency, f"power of {name}")
+        _same(row["energy_j"], drawn.get(name, 0.0) + row["loss_j"], f"power of {name}")
         assert -_CLOSE <= row["active_j"] <= row["energy_j"] * (1 + _CLOSE), name
         assert -_CLOSE <= row["participant_j"] <= row["energy_j"] * (1 + _CLOSE), name
         if member and pack and member.group.battery:
-            start = pack.capacity * member.group.battery.charge
+            start = pack.charged(member.group.battery.charge).charge
             fallen = start - row["battery_end_wh"] * WATT_HOUR
-            assert abs(fallen - row["energy_j"]) <= _CLOSE * start, f"battery of {name}"
+            used = row["energy_j"] - row["supplied_j"] - row["charged_j"]
+            assert abs(fallen - used) <= _CLOSE * pack.capacity, f"battery of {name}"
     _check_bytes(trace, nodes)
 
 

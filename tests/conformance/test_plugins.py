@@ -13,6 +13,7 @@ import pytest
 from hetsim.core import registry
 from hetsim.core.errors import UnknownName
 from hetsim.core.registry import (
+    BANDWIDTHS,
     DATA,
     EXECUTORS,
     GOVERNORS,
@@ -28,6 +29,7 @@ from hetsim.methods.fedavg import FedAvg
 from hetsim.spec.profile import list_profiles
 from hetsim.testing import (
     AvailabilitySuite,
+    BandwidthSuite,
     DataSuite,
     DeviceSuite,
     ExecutorSuite,
@@ -42,6 +44,7 @@ from hetsim.testing import (
     tiny,
 )
 
+PRESENCE = Path(__file__).parent / "presence.csv"
 NEED_FILES = ("cifar10", "fashion_mnist", "hapt", "spoken_digits")
 LARGE = ("cifar10", "fashion_mnist")
 
@@ -90,9 +93,43 @@ class TestWindows(AvailabilitySuite):
     options: ClassVar[Mapping[str, Any]] = {"on": [["0 s", "1 s"], ["2 s", "3 s"]], "period": "4 s"}
 
 
+class TestCharging(AvailabilitySuite):
+    plugin = "charging"
+    world: ClassVar[tuple[str, ...]] = (
+        'fleet[0].battery={capacity: "20 Wh", charger: {power: "10 W"}}',
+    )
+
+
+class TestReplay(AvailabilitySuite):
+    plugin = "replay"
+    options: ClassVar[Mapping[str, Any]] = {"file": str(PRESENCE), "start": "random"}
+    steps: ClassVar[tuple[tuple[float, float], ...]] = ((0.0, 1.0), (3.0, 0.0), (5.0, 1.0))
+
+
 @pytest.mark.parametrize("name", NETWORKS.names())
 class TestNetworks(NetworkSuite):
     pass
+
+
+class TestReplay(BandwidthSuite):
+    plugin = "replay"
+    options: ClassVar[Mapping[str, Any]] = {"file": "walk.csv"}
+
+
+class TestClampedReplay(BandwidthSuite):
+    plugin = "replay"
+    options: ClassVar[Mapping[str, Any]] = {"file": "walk.csv", "end": "clamp"}
+
+
+class TestMarkov(BandwidthSuite):
+    plugin = "markov"
+    options: ClassVar[Mapping[str, Any]] = {
+        "low": "0 bit/s", "median": "5 Mbit/s", "high": "1 Gbit/s", "dwell": "3 s",
+    }  # fmt: skip
+
+
+def test_every_bandwidth_trace_is_tested() -> None:
+    assert BANDWIDTHS.names() == sorted({each.plugin for each in (TestReplay, TestMarkov)})
 
 
 @pytest.mark.parametrize("name", PARTITIONS.names())

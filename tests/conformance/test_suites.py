@@ -21,6 +21,7 @@ from hetsim.sim.device import Radio
 from hetsim.sim.governors.base import Choice, View
 from hetsim.sim.network.base import Hop, Station
 from hetsim.sim.network.wifi import Wifi
+from hetsim.sim.radio import RadioStates
 from hetsim.sim.sharing import Resource
 from hetsim.sim.world import domain
 from hetsim.testing import (
@@ -93,6 +94,8 @@ class _Technology:
     change: Callable[[Hop, Station], Hop]
     power: float = 0.0
     radio: Radio = Radio(transmit=0.0, receive=0.0)  # noqa: RUF009
+    rates: tuple[float, float] | None = None
+    states: RadioStates | None = None
 
     def attach(self, name: str, stations: list[Station]) -> dict[str, tuple[Hop, Hop]]:
         hops = Wifi().attach(name, stations)
@@ -110,8 +113,9 @@ class _Technology:
         lambda hop, station: replace(hop, latency=0.002),
         lambda hop, station: replace(hop, weight=inf),
         lambda hop, station: replace(hop, uses={Resource("dead", 0.0): 1.0}),
+        lambda hop, station: replace(hop, airtime=2 / hop.rate),
     ],
-    ids=["no resources", "for nothing", "own latency ignored", "weight", "dead line"],
+    ids=["no resources", "for nothing", "own latency ignored", "weight", "dead line", "air"],
 )
 def test_networks(change: Callable[[Hop, Station], Hop]) -> None:
     noticed(NetworkSuite().test_every_station_gets_a_way_up_and_down, _Technology(change=change))
@@ -127,11 +131,41 @@ def test_networks_at_half_speed(upload: bool) -> None:
     noticed(NetworkSuite().test_alone_a_station_has_its_own_rate, slow, upload)
 
 
-def test_networks_that_generate_power() -> None:
-    noticed(
-        NetworkSuite().test_watts_are_not_negative,
-        _Technology(change=lambda hop, station: hop, power=-1.0),
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"power": -1.0},
+        {"radio": Radio(transmit=0.0, receive=0.0, sending=-1.0)},
+        {"states": RadioStates(promotion=1, promoting=1, connected=1, tail=1, tailing=-1)},
+    ],
+)
+def test_networks_that_generate_power(wrong: dict[str, Any]) -> None:
+    technology = _Technology(change=lambda hop, station: hop, **wrong)
+    noticed(NetworkSuite().test_watts_are_not_negative, technology)
+
+
+def test_networks_that_promise_more_than_they_carry() -> None:
+    slow = _Technology(
+        change=lambda hop, station: replace(
+            hop, uses={line: 2 * use for line, use in hop.uses.items()}
+        ),
+        rates=(1e6, 1e6),
     )
+    noticed(NetworkSuite().test_a_station_may_get_its_rate_from_the_technology, slow)
+
+
+def test_networks_whose_radios_pay_for_contention() -> None:
+    def crowded(hop: Hop, station: Station) -> Hop:
+        return replace(hop, airtime=0.5 / hop.rate if station.name == "slow" else None)
+
+    class Crowded(_Technology):
+        def attach(self, name: str, stations: list[Station]) -> dict[str, tuple[Hop, Hop]]:
+            alone = len(stations) == 1
+            return (Wifi() if alone else _Technology(change=crowded)).attach(name, stations)
+
+    suite = NetworkSuite()
+    noticed(suite.test_together_nobody_is_faster_and_no_byte_is_lost,
+            Crowded(change=crowded), True)  # fmt: skip
 
 
 # --- selections -----------------------------------------------------------------------------------

@@ -49,6 +49,7 @@ selection: {name: random, cohort: 2}
 governor: performance
 stop: {rounds: 1, accuracy: 0.9}
 report: {targets: [0.5, 0.8]}
+events: []
 """
 
 PROFILE = """\
@@ -124,6 +125,7 @@ class Case:
 
 
 RATE, CELL = 'rate: "40 Mbit/s"', "    cell: {technology: wifi}\n"
+LATENCY, LEVELS = 'latency: "1 ms"', 'low: "2 Mbit/s", median: "1 Mbit/s", high: "3 Mbit/s"'
 LINE = '    - {between: [cell, switch], bandwidth: "300 Mbit/s", latency: "1 ms"}\n'
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{after}: &{after} [{', '.join([f'*{before}'] * 9)}]\n"
@@ -133,6 +135,32 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
 TOPOLOGIES = [
     # the file as such
     Case("empty", "", "", "the file is empty", 0),
+    *(
+        Case(f"event {name}", "events: []", f"events: [{text}]", says)
+        for name, text, says in (
+            ("on nothing", '{at: "1 s", on: cel, what: outage}', 'Did you mean "cell"'),
+            ("on no such device", '{at: "1 s", on: sound-4, what: crash}', '"sound-4"'),
+            ("crash of the server", '{at: "1 s", on: server, what: crash}', "happens to a device"),
+            ("pause of a link", '{at: "1 s", on: cell--switch, what: pause}', "is a link"),
+            ("bandwidth of a cell", '{at: "1 s", on: cell, what: bandwidth, to: "1 Mbit/s"}',
+             "happens to a link"),
+            ("without bandwidth", '{at: "1 s", on: cell--switch, what: bandwidth}',
+             "events[0].to: missing"),
+            ("needless bandwidth", '{at: "1 s", on: sound, what: crash, to: "1 Mbit/s"}',
+             "has no bandwidth"),
+            ("long cancel", '{at: "1 s", on: sound, what: cancel, lasts: "1 s"}', "an instant"),
+            ("lasting nothing", '{at: "1 s", on: sound, what: crash, lasts: "0 s"}', "lasts"),
+            ("bare time", "{at: 1, on: sound, what: crash}", "has no unit"),
+            ("unknown kind", '{at: "1 s", on: sound, what: crsh}', 'Did you mean "crash"'),
+            ("unknown key", '{at: "1 s", on: sound, what: crash, for: "1 s"}', "unknown key"),
+        )
+    ),
+    Case("crashes without reboot", "    battery: none", '    crashes: {every: "1 h"}',
+         "crashes.reboot: missing"),
+    Case("crashes at once", "    battery: none", '    crashes: {every: "0 s", reboot: "1 s"}',
+         "crashes.every"),
+    Case("availability file", 'availability: {name: random, up: "2 h", down: "10 min"}',
+         'availability: {name: replay, file: ""}', "file is empty"),
     Case("only comments", "", "# nothing\n", "the file is empty", 0),
     Case("only null", "", "~\n", "has no value", 1),
     Case("binary", "", "", "not text in UTF-8", 0, raw=b"\x89PNG\r\n\x1a\n\xff\xfe\x00"),
@@ -173,8 +201,6 @@ TOPOLOGIES = [
     Case("missing fleet", TOPOLOGY[TOPOLOGY.index("fleet"):TOPOLOGY.index("network")], "",
          "fleet: missing", 1),
     Case("missing rounds", "rounds: 1, ", "", "stop.rounds: missing"),
-    Case("missing rate", f", {RATE}", "", "fleet[0].link.rate: missing"),
-    Case("half a rate", ', down: "1 Gbit/s"', "", "fleet[1].link.rate: missing"),
     Case("rate twice", RATE, f'{RATE}, up: "1 Mbit/s"', "stands for both directions"),
     Case("missing name of a method", "name: fedavg, ", "", "method.name: missing"),
     Case("missing technology", "{technology: ethernet}", "{latency: 1 ms}", "technology: missing"),
@@ -264,6 +290,12 @@ TOPOLOGIES = [
          "are joined already", 19),
     Case("a node apart", CELL, CELL + "    island: {technology: wifi}\n", "no way leads", 16),
     Case("no links", LINE, "    []\n", 'no way leads from "cell"', 15),
+    Case("unknown sharing", "network:\n", "network:\n  sharing: lv8\n", 'Did you mean "lv08"?', 14),
+    Case("cap of zero", RATE, f'{RATE}, cap: "0 bit/s"', "fleet[0].link.cap: 0 bit/s is not above"),
+    Case("cap without unit", RATE, f"{RATE}, cap: 5", "fleet[0].link.cap: 5 has no unit"),
+    Case("unknown trace", RATE, f"{RATE}, trace: {{name: markof}}", 'Did you mean "markov"?'),
+    Case("trace twice", RATE, f"{RATE}, trace: x.csv, trace_up: y.csv", "for both directions"),
+    Case("trace is a number", RATE, f"{RATE}, trace: 3", "expected a mapping, got 3"),
     Case("duplex", 'latency: "1 ms"', 'latency: "1 ms", duplex: ful', 'Did you mean "full"?'),
     Case("busy below idle", 'latency: "1 ms"',
          'latency: "1 ms", power: {idle: "3 W", busy: "2 W"}', "busy draws less than idle"),
@@ -368,6 +400,32 @@ OPTIONS = [
     Case("negative width", "model: logistic", "model: {name: mlp, hidden: [-4]}", "task.model"),
     Case("width is no list", "model: logistic", "model: {name: mlp, hidden: 64}",
          "task.model.hidden: expected a list"),
+    Case("missing rate", f", {RATE}", "", "fleet[0].link.rate: missing"),
+    Case("half a rate", ', down: "1 Gbit/s"', "", "fleet[1].link.rate: missing"),
+    Case("technology without rate", "", TOPOLOGY.replace(f", {RATE}", "").replace(
+         "{technology: wifi}", '{technology: lte, up: "0 bit/s"}'), "own is zero", 6),
+    Case("message that is too long", "{technology: wifi}",
+         '{technology: lorawan, spreading_factor: 12, payload: "99 B"}', "1 B and 51 B"),
+    Case("unknown spreading", "{technology: wifi}", "{technology: lorawan, spreading_factor: 6}",
+         "network.nodes.cell.spreading_factor: 6 is not allowed"),
+    Case("unknown band", "{technology: wifi}", "{technology: nr, band: mmwav}",
+         'Did you mean "mmwave"?'),
+    Case("joules a byte without unit", "{technology: wifi}", "{technology: nr, sending: 3}",
+         "network.nodes.cell.sending: 3 has no unit"),
+    Case("trace file that is not there", RATE, f"{RATE}, trace: none.csv",
+         'fleet[0].link.trace.file: no trace file "none.csv"'),
+    Case("trace of a line that is not there", LATENCY, f"{LATENCY}, trace: none.csv",
+         'network.links[0].trace.file: no trace file "none.csv"'),
+    Case("replay of nothing", RATE, f"{RATE}, trace_up: {{name: replay}}",
+         "fleet[0].link.trace_up.file: missing"),
+    Case("unknown option of a trace", RATE, f"{RATE}, trace_down: {{file: sound.yaml, ends: loop}}",
+         'Did you mean "end"?'),
+    Case("unknown end of a trace", RATE, f"{RATE}, trace: {{file: sound.yaml, end: stop}}",
+         '"stop" is not allowed'),
+    Case("levels that fall", RATE, f"{RATE}, trace: {{name: markov, {LEVELS}}}", "must rise"),
+    Case("inverse of no latency", "", TOPOLOGY.replace(RATE, f'{RATE}, latency: "0 s"').replace(
+         "network:", "network:\n  sharing: maxmin_inverse_latency"),
+         "weighs by 1 / latency, and this one is zero", 6),
     Case("width is text", "model: logistic", "model: {name: mlp, hidden: [wide]}",
          "task.model.hidden: expected a whole number"),
 ]  # fmt: skip
@@ -433,6 +491,17 @@ def test_the_command_line_refuses_it(case: Case, file: str, sound: Path) -> None
     message = result.stderr.removeprefix("hetsim: ").rstrip("\n")
     refused(message, line, case, str(path))
     assert sorted(sound.iterdir()) == before
+
+
+def test_a_malformed_trace_is_refused_at_its_line(sound: Path) -> None:
+    trace = sound / "walk.csv"
+    trace.write_text("seconds,bit/s\n0,1000\n1,-5\n")
+    text = TOPOLOGY.replace(RATE, f"{RATE}, trace: walk.csv")
+    (sound / "topology.yaml").write_text(text)
+    result = CliRunner().invoke(app, ["check", str(sound / "topology.yaml")])
+    assert result.exit_code == 2
+    assert f"{trace}:3: -5 is negative" in result.stderr.replace("\n", "")
+    assert "Write 0" in result.stderr
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def test_books_balance(first: Result) -> None:
     spans = pq.read_table(first.folder / "spans.parquet").to_pylist()
     above = sum(
         value for kind, value in summary["energy_j"].items()
-        if kind not in (*BASE_KINDS, "total", "loss", "link")
+        if kind not in (*BASE_KINDS, "total", "loss", "link", "radio_tail")
     )  # fmt: skip
     on_links = summary["energy_j"].get("link", 0.0)
     assert sum(row["energy_j"] for row in spans) == pytest.approx(above + on_links, rel=1e-9)

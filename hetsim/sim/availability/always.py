@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from hetsim.sim.availability.base import Away, Changes
+from hetsim.sim.availability.base import Away, Changes, Circumstances
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +16,6 @@ class Always:
         """Never needed."""
         return "off"
 
-    def changes(self, rng: np.random.Generator) -> Changes:
+    def changes(self, about: Circumstances) -> Changes:
         """Nothing changes."""
         return iter(())

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 import numpy as np
 
-from hetsim.core.quantities import Seconds
+from hetsim.core.quantities import Seconds, Watts
 
 Away = Literal["off", "sleep", "idle"]
 """Base state of a device that is not there: switched off, asleep in a pocket, or awake and busy
@@ -15,6 +16,21 @@ with something else."""
 
 Changes = Iterator[tuple[Seconds, bool]]
 """(instant, present from then on), in order; present before the first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Circumstances:
+    """What a pattern may go by.
+
+    Attributes:
+        rng: draws of this device alone.
+        offered: watts that its charger and panel offer, step by step; nothing without them.
+        steps: (instant, share) of the file that it names.
+    """
+
+    rng: np.random.Generator
+    offered: Iterator[tuple[Seconds, Watts]] = field(default_factory=lambda: iter(()))
+    steps: tuple[tuple[Seconds, float], ...] = ()
 
 
 class Availability(Protocol):
@@ -31,6 +47,6 @@ class Availability(Protocol):
         """See above."""
         ...
 
-    def changes(self, rng: np.random.Generator) -> Changes:
+    def changes(self, about: Circumstances) -> Changes:
         """The instants at which a device changes sides, starting with it present at 0."""
         ...

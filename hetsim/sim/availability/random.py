@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from hetsim.core.quantities import Seconds
-from hetsim.sim.availability.base import Away, Changes
+from hetsim.sim.availability.base import Away, Changes, Circumstances
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,10 +31,10 @@ class Random:
         if self.up <= 0.0 or self.down <= 0.0:
             raise ValueError('up and down must be above zero; write times such as "2 h".')
 
-    def changes(self, rng: np.random.Generator) -> Changes:
+    def changes(self, about: Circumstances) -> Changes:
         """Alternating times of both means."""
         now, present = 0.0, True
         while True:
-            now += float(rng.exponential(self.up if present else self.down))
+            now += float(about.rng.exponential(self.up if present else self.down))
             present = not present
             yield now, present

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from hetsim.core.quantities import Seconds
-from hetsim.sim.availability.base import Away, Changes
+from hetsim.sim.availability.base import Away, Changes, Circumstances
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +31,7 @@ class Windows:
                 'write pairs such as ["22 h", "24 h"].'
             )
 
-    def changes(self, rng: np.random.Generator) -> Changes:
+    def changes(self, about: Circumstances) -> Changes:
         """The edges of the windows, period after period; windows that touch are one."""
         following = [*(begin for begin, _ in self.on[1:]), self.on[0][0] + self.period]
         if all(begin <= end for begin, (_, end) in zip(following, self.on, strict=True)):

@@ -64,7 +64,9 @@ def test_the_kinds_of_a_row_add_up_to_its_energy() -> None:
     for kind in kinds:
         drawn = sum(row[kind] for row in trace.devices)
         assert drawn > 0.0, kind
-        states = ("idle", "sleep", "off") if kind == "idle_j" else (kind.removesuffix("_j"),)
+        states = {"idle_j": ("idle", "sleep", "off"), "radio_j": ("radio", "radio_tail")}.get(
+            kind, (kind.removesuffix("_j"),)
+        )
         told = sum(trace.summary["energy_j"].get(state, 0.0) for state in states)
         assert drawn == pytest.approx(told, rel=1e-9), kind
 

@@ -207,7 +207,7 @@ class TestReport:
         (("stop.rounds=4",), [0, 1, 2, 3]),
         (("stop.rounds=4", "report.evaluate_every=2"), [1, 3]),
         (("stop.rounds=5", "report.evaluate_every=2"), [1, 3, 4]),
-        (("stop.rounds=9", "report.evaluate_every=9", "stop.time=400 ms"), [1]),
+        (("stop.rounds=9", "report.evaluate_every=9", "stop.time=800 ms"), [1]),
     ],
 )
 def test_the_last_round_is_always_evaluated(overrides: Sequence[str], evaluated: list[int]) -> None:

@@ -187,6 +187,7 @@ def _row(node: str, books: _Books, until: float) -> dict[str, Any]:
         "memory_j": books.memory, "radio_j": books.radio, "link_j": 0.0, "idle_j": idle,
         "radio_idle_j": radio_idle, "loss_j": 0.0, "busy_s": books.busy,
         "battery_end_wh": (0.0 if books.dead else 11.2) if books.scope == "battery" else None,
+        "charged_j": 0.0, "supplied_j": 0.0,
         "temperature_max_c": 47.25 if books.scope == "rails" else None,
         "peak_memory_b": 1.42e7, "bytes_up": books.up, "bytes_down": books.down,
         "excluded": books.excluded,

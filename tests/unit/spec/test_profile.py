@@ -7,7 +7,7 @@ import pytest
 
 from hetsim.core.cost import Cost
 from hetsim.core.errors import SpecError
-from hetsim.sim.dvfs import effort
+from hetsim.sim.dvfs import Timing, effort
 from hetsim.spec.profile import (
     find_profile,
     list_profiles,
@@ -73,7 +73,7 @@ def test_every_number_arrives_in_si(board: Path) -> None:
     assert (profile.device_class, profile.power_scope) == ("sbc", "module")
     assert (profile.idle, profile.sleep, profile.off) == (2.0, 0.5, 0.0)
     assert profile.memory == 1.5 * 2**30
-    assert profile.overhead == 0.002
+    assert profile.timing == Timing(overhead=0.002)
     assert profile.battery
     assert (profile.battery.capacity, profile.battery.efficiency) == (36000.0, 0.95)
     wifi = profile.radios["wifi"]
@@ -85,7 +85,7 @@ def test_every_number_arrives_in_si(board: Path) -> None:
 
 def test_work_is_proportional_to_measured_speed(board: Path) -> None:
     domains = load_profile(board).domains[:1]
-    slow, fast = (effort(domains, (i,), Cost(flops=1e9), 0.0).duration for i in (0, 1))
+    slow, fast = (effort(domains, (i,), Cost(flops=1e9)).duration for i in (0, 1))
     assert slow / fast == pytest.approx(160 / 100)
     assert [point.label for point in domains[0].points] == ["600 MHz", "1.2 GHz"]
     assert domains[0].points[1].frequency == 1.2e9
@@ -160,3 +160,69 @@ def test_a_missing_profile_names_the_nearest(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_the_hash_is_that_of_the_bytes(board: Path) -> None:
     assert profile_hash(board) == hashlib.sha256(TABLE.encode()).hexdigest()
+
+
+def changed(tmp_path: Path, *changes: tuple[str, str]) -> Path:
+    text = TABLE
+    for old, new in changes:
+        assert old in text, old
+        text = text.replace(old, new, 1)
+    path = tmp_path / "changed.yaml"
+    path.write_text(text)
+    return path
+
+
+def leaf(value: object) -> str:
+    return f'{{value: {value}, assumed: "guess"}}'
+
+
+def test_every_time_of_the_compute_block_arrives(tmp_path: Path) -> None:
+    path = changed(
+        tmp_path,
+        ("compute:\n", f"compute:\n  launch: {leaf('20 us')}\n  switch: {leaf('1 ms')}\n"
+         f"  overlap: {{memory: {leaf(2.5)}}}\n"),
+        ("      kind: cpu\n", f"      kind: cpu\n      background: {leaf('40 MHz')}\n"
+         f"      cycles_per_operator: {leaf(300)}\n"),
+        ("title:", "fitted_on: [V1, V2]\ntitle:"),
+    )  # fmt: skip
+    profile, sheet = load_profile_with_sources(path)
+    assert profile.timing == Timing(overhead=0.002, launch=2e-5, memory=2.5)
+    assert profile.switch == 1e-3
+    assert profile.domains[0].background == 4e7
+    assert profile.domains[0].cycles_per_operator == 300
+    assert sheet.fitted_on == ("V1", "V2")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("compute:\n", f"compute:\n  overlap: {{memory: {leaf(0.5)}}}\n", "is below 1"),
+        ("compute:\n", f"compute:\n  overlap: {{host: {leaf(2)}}}\n", "cannot do both at once"),
+        ("compute:\n", f"compute:\n  overlap: {{cpu: {leaf(2)}}}\n", "unknown key"),
+        ("      kind: cpu\n", f"      kind: cpu\n      background: {leaf('800 MHz')}\n",
+         "leaves nothing at the lowest"),
+        ("title:", "fitted_on: V1\ntitle:", "list of different measurement ids"),
+        ("title:", "fitted_on: [V1, V1]\ntitle:", "list of different measurement ids"),
+    ],
+)  # fmt: skip
+def test_what_no_device_can_do_is_refused(tmp_path: Path, old: str, new: str, says: str) -> None:
+    with pytest.raises(SpecError, match=says) as caught:
+        load_profile(changed(tmp_path, (old, new)))
+    assert "changed.yaml:" in caught.value.where
+
+
+def test_power_limits_are_states_and_take_their_clock_from_the_fastest_row(tmp_path: Path) -> None:
+    path = changed(
+        tmp_path,
+        ("[frequency, power, speed]", "[limit, power, speed]"),
+        ('"600 MHz", "1 W"', '"100 W", "90 W"'),
+        ('"1.2 GHz", "4 W"', '"150 W", "140 W"'),
+        (
+            "        columns",
+            '        nominal: {value: "1 GHz", source: "data sheet"}\n        columns',
+        ),
+    )
+    first, second = load_profile(path).domains[0].points
+    assert (first.label, second.label) == ("100 W limit", "150 W limit")
+    assert (first.limit, second.limit) == (100.0, 150.0)
+    assert (first.frequency, second.frequency) == (0.625e9, 1e9)
