@@ -26,6 +26,7 @@ class Call(simpy.Event):
     """
 
     __slots__ = ("_function",)
+    _ok, _value = True, None
     callbacks: list[Callable[[simpy.Event], None]]
 
     def __init__(
@@ -37,22 +38,26 @@ class Call(simpy.Event):
     ) -> None:
         if not delay >= 0.0:
             raise ValueError(f"time does not run backwards: a delay of {delay} s")
-        super().__init__(env)
+        self.env = env
         self._function: Callable[[], None] | None = function
-        self._ok, self._value = True, None
-        self.callbacks.append(_run)
+        self.callbacks = [_run]
         env.schedule(self, priority, delay)  # pyright: ignore[reportArgumentType]
+
+    def again(self, delay: Seconds) -> None:
+        """Call once more, `delay` after it was called."""
+        self.callbacks = [_run]
+        self.env.schedule(self, delay=delay)
 
     def cancel(self) -> None:
         """Call nothing; let go at once of what the function holds."""
         self._function = None
 
-    def call(self) -> None:
-        """Call the function, if there is still one."""
-        if self._function:
-            self._function()
+    @staticmethod
+    def run(event: simpy.Event) -> None:
+        """Call the function of `event`, if there is still one."""
+        assert isinstance(event, Call)
+        if event._function:
+            event._function()
 
 
-def _run(event: simpy.Event) -> None:
-    assert isinstance(event, Call)
-    event.call()
+_run = Call.run

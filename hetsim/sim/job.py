@@ -47,12 +47,18 @@ class _Terms:
 
 
 class Job:
-    """Parts in progress together, from 0 to 1.
+    """Parts in progress together: from 0 to 1, or to its bytes if it is one flow.
 
     Attributes:
         parts: what it consists of.
         joules: drawn above base so far, by part.
+        activity: while it is in progress.
     """
+
+    __slots__ = (
+        "_finish", "_marked", "_prices", "_workers", "activity", "items", "joules", "parts",
+        "sharing", "window",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -68,13 +74,19 @@ class Job:
         self.joules = [0.0] * len(parts)
         self._marked: Joules = 0.0
         self.activity: Activity | None = None
-        self.ended = False
         self._prices: list[Joules] = []
-        self._payers: tuple[Node, ...] = ()
         self._workers = dict.fromkeys(part.node for part in parts if isinstance(part, Work))
 
     def start(self) -> None:
         """Let it progress from now on."""
+        if len(self.parts) == 1 and isinstance(flow := self.parts[0], Flow):
+            route = flow.route
+            self.activity = Activity(
+                flow.size, route.uses, self._complete,
+                weight=route.weight, cap=route.cap, payers=route.payers,
+            )  # fmt: skip
+            self.sharing.start(self.activity)
+            return
         for node in self._workers:
             node.enter(self)
         terms = self._terms()
@@ -83,12 +95,18 @@ class Job:
         self.activity = Activity(
             1.0, terms.uses, self._complete, weight=weight, cap=cap, payers=terms.payers
         )
-        self._enlist(terms.payers)
         self.sharing.start(self.activity)
+        if len(self.parts) > 1:  # its cap follows from how fast each part is alone
+            for line in terms.uses:
+                line.followers[self] = self.refresh
 
     def refresh(self) -> None:
-        """Operating points changed: price the rest of the job again."""
+        """Operating points or lines changed: price the rest of the job again."""
         if not self.activity:
+            return
+        if len(self.parts) == 1 and isinstance(flow := self.parts[0], Flow):
+            route = flow.route
+            self.sharing.reprice(self.activity, route.uses, route.payers, route.weight, route.cap)
             return
         self.activity.settle(self.sharing.env.now)
         self._mark()
@@ -99,7 +117,7 @@ class Job:
 
     def stop(self) -> float:
         """End it now; returns the share that was done."""
-        if self.ended or not self.activity:
+        if not self.activity:
             return 0.0
         progress = self.sharing.stop(self.activity)
         self._end()
@@ -114,23 +132,21 @@ class Job:
         self._finish(self)
 
     def _end(self) -> None:
-        self.ended = True
         self._mark()
         assert self.activity
-        for node in self._payers:
-            del node.activities[self.activity]
+        if len(self.parts) > 1:
+            for line in self.activity.uses:
+                line.followers.pop(self, None)
+        self.activity = None
         for node in self._workers:
             node.leave(self)
-
-    def _enlist(self, payers: dict[Drawn, dict[str, Joules]]) -> None:
-        assert self.activity
-        self._payers = tuple(node for node in payers if isinstance(node, Node))
-        for node in self._payers:
-            node.activities[self.activity] = None
 
     def _mark(self) -> None:
         """Split the joules since the last mark over the parts, by price."""
         assert self.activity
+        if len(self.parts) == 1:
+            self.joules[0] = self.activity.joules
+            return
         fresh = self.activity.joules - self._marked
         self._marked = self.activity.joules
         total = sum(self._prices)
@@ -151,6 +167,8 @@ class Job:
             else:
                 for resource, use in part.route.uses.items():
                     terms.uses[resource] = terms.uses.get(resource, 0.0) + use * part.size
+                    if resource.tariff:
+                        price += use * part.size * resource.tariff[2]
                 terms.alone.append(part.route.duration(part.size))
                 bills = {
                     node: {kind: joules * part.size for kind, joules in kinds.items()}
@@ -168,14 +186,16 @@ class Job:
         """Weight and cap: bytes compete by throughput, processor seconds by time.
 
         A stream weighs as much as its bytes do; jobs on its processors weigh as much as it does.
+        A line that is down now limits nothing for ever, so it sets no cap.
         """
         flows = [part for part in self.parts if isinstance(part, Flow)]
         weight = max((flow.route.weight / flow.size for flow in flows), default=None)
+        cap = min((flow.route.cap / flow.size for flow in flows), default=inf)
         if len(self.parts) == 1:
-            return weight, inf
+            return weight, cap
         each = [seconds / self.items for seconds in terms.alone]
         alone = pipeline_time(each, self.items, self.window)
         alone += sum(flow.route.latency for flow in flows)
         if weight is None and len(self._workers) > 1:
             weight = 1.0 / max(terms.alone)
-        return weight, 1.0 / alone if alone < inf else inf  # an outage now is no limit for ever
+        return weight, min(cap, 1.0 / alone if alone < inf else inf)

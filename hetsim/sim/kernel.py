@@ -27,9 +27,11 @@ from hetsim.core.quantities import Seconds
 from hetsim.core.ref import Ref
 from hetsim.core.trace import Note, Span, Trace
 from hetsim.sim.clock import OBSERVE, Call
+from hetsim.sim.collector import at_rest
 from hetsim.sim.graph import Network
 from hetsim.sim.job import Job
 from hetsim.sim.node import Node
+from hetsim.sim.presence import lowest
 from hetsim.sim.requests import (
     Compute,
     Gather,
@@ -96,8 +98,8 @@ class Kernel:
         self.env = simpy.Environment()
         self.trace = trace
         self.nodes: dict[str, Node] = {}
-        self.network = Network()
         self.sharing = Sharing(self.env)
+        self.network = Network(self.sharing)
         self.round = -1
         self._observer, self._causality = observer, causality
         self._observing: list[tuple[Task, Observe]] = []
@@ -114,6 +116,7 @@ class Kernel:
         self._tasks[node.name] = {}
         self._holds[node.name] = set()
         node.on_empty = partial(self.kill, node, "battery")
+        node.on_charged = partial(self.revive, node)
 
     def give(self, node: str, *refs: Ref[Any]) -> None:
         """Say that `node` holds `refs` from the start."""
@@ -123,12 +126,14 @@ class Kernel:
         """Tell the reader of the trace something."""
         self.trace.notes.append(Note(self.env.now, node, cause, text))
 
-    def kill(self, node: Node, cause: Cause) -> None:
-        """`node` stops: everything it does ends here, and it draws its "off" power."""
-        self.note(node.name, cause, {
+    def kill(self, node: Node, cause: Cause, state: str = "off", why: str = "") -> None:
+        """`node` stops: everything it does ends here, and it goes to base state `state`."""
+        self.note(node.name, cause, why or {
             "battery": "the battery is empty", "churn": "left",
         }.get(cause, cause))  # fmt: skip
-        node.switch("off")  # first, so that nobody whom this wakes starts anything here
+        node.present = False  # first, so that nobody whom this wakes starts anything here
+        node.switch(state)
+        self.network.leave(node.name)
         for task in list(self._tasks[node.name]):
             self.doom(task, Dropped(cause))
         for task in self._all_tasks():
@@ -138,9 +143,16 @@ class Kernel:
                 )
 
     def revive(self, node: Node) -> None:
-        """`node` is back, idle, with nothing in hand; not with an empty battery."""
+        """`node` is back, idle, with nothing in hand; not with an empty battery.
+
+        One that something else keeps away goes to the base state that it has meanwhile.
+        """
         if node.battery and node.battery.empty:
             return
+        if node.absences:
+            node.switch(lowest(node.absences.values()))
+            return
+        node.present = True
         node.switch("idle")
         self.note(node.name, "churn", "back")
 
@@ -154,15 +166,8 @@ class Kernel:
         outcomes: list[Outcome] = []
         self.start(script, self.node(node), outcomes.append)
         try:
-            while not outcomes:
-                if self.env.peek() == inf:
-                    raise HetsimError(
-                        "nothing is left to happen, and the server still waits: "
-                        "every device it waits for is gone"
-                    )
-                self.env.step()
-                if self._failure:
-                    raise self._failure
+            with at_rest():
+                self._play(outcomes)
             for task in self._all_tasks():
                 self.doom(task, Dropped("deadline", detail="the run is over"))
         finally:
@@ -175,7 +180,20 @@ class Kernel:
             raise HetsimError(f"the server stopped: {outcome.dropped}")
         for each in self.nodes.values():
             each.settle(outcome.finished)
+        self.trace.counters.sort(key=lambda counter: counter.t)
         return outcome.finished
+
+    def _play(self, outcomes: list[Outcome]) -> None:
+        """Let everything happen until there is an outcome."""
+        while not outcomes:
+            if self.env.peek() == inf:
+                raise HetsimError(
+                    "nothing is left to happen, and the server still waits: "
+                    "every device it waits for is gone"
+                )
+            self.env.step()
+            if self._failure:
+                raise self._failure
 
     def node(self, name: str) -> Node:
         """The node called `name`.
@@ -197,7 +215,7 @@ class Kernel:
         """Play `script` from this instant on; `ended` is called with how it ended."""
         task = Task(script, node, ended)
         self._tasks[node.name][task] = None
-        if node.state == "off":
+        if not node.present:
             task.doom = Dropped(why_off(node))
         task.waiting = Nap(self, task, 0.0, task.doom)
         return task
@@ -259,6 +277,11 @@ class Kernel:
         task.doom = Dropped(dropped.cause, progress, dropped.detail)
         self.resume(task, None, task.doom)
 
+    def call_off(self, node: Node) -> None:
+        """End what `node` is doing; it stays and may be asked again."""
+        for task in list(self._tasks[node.name]):
+            self.doom(task, Dropped("deadline", detail="called off"))
+
     # --- requests -------------------------------------------------------------------------------
 
     def _serve(self, task: Task, request: Request[Any]) -> bool:
@@ -317,6 +340,14 @@ class Kernel:
         """Note that `node` holds `refs` from now on."""
         if self._causality:
             self._holds[node].update(ref.key for ref in refs)
+
+    def wait(self, t0: Seconds, node: str, outcome: str) -> None:
+        """Write into the trace that a job waited for memory of `node`, which costs nothing."""
+        self._serial += 1
+        now, done = self.env.now, float(outcome == "done")
+        self.trace.spans.append(
+            Span(t0, now, node, "wait", 0.0, 0.0, "", self._serial, "", self.round, outcome, done)
+        )
 
     def span(self, t0: Seconds, part: Compute | Transfer, job: Job, index: int, done: float,
              outcome: str) -> None:  # fmt: skip

@@ -1,35 +1,86 @@
-"""A node in action: base state, joules by kind, battery, clocks, memory.
+"""A node in action: base state, joules by kind, clocks, memory, and its physical parts.
 
-At every instant a node draws exactly one base state (off, sleep, idle) and, above it, what its
-activities draw. Power is constant between events, so joules are integrated exactly: every change
-first settles the past. A battery-powered node wakes itself at the instant its battery empties.
+At every instant a node draws exactly one base state (off, sleep, idle) and, above it, its steady
+draws, what its activities draw and what it pays for the load of lines. Joules are exact whatever
+the rates did in between: a settlement charges base and steady power by time, and the rest by
+progress. The "power_w" counter holds the mean between two settlements.
+
+A node with parts that follow its power at every instant (a battery, heat) is `watching`: it is
+redrawn whenever a rate of its activities changes, so that its power is constant between two
+settlements. A part says in closed form when it wants to be looked at (empty, a trip point), and the
+node wakes at the earliest of these instants.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import simpy
 
 from hetsim.core.cost import Cost
 from hetsim.core.quantities import Bytes, Fraction, Joules, Seconds, Watts
-from hetsim.core.trace import BASE_KINDS, Trace
+from hetsim.core.trace import BASE_KINDS, Counter, Trace
 from hetsim.sim.battery import BatteryState
 from hetsim.sim.clock import Call
 from hetsim.sim.device import Profile
-from hetsim.sim.dvfs import Domain, Effort, effort
-from hetsim.sim.governors.base import Governor, View
+from hetsim.sim.dvfs import ADDING, Domain, Effort, effort
+from hetsim.sim.governors.base import Governor, View, allowed
+from hetsim.sim.heat import HeatState
 from hetsim.sim.memory import MemoryState
+from hetsim.sim.pause import Pause
 from hetsim.sim.sharing import Activity, Resource
 
 if TYPE_CHECKING:
     from hetsim.sim.job import Job
 
 _NEAR: Seconds = 60.0
-"""From this time before a battery is empty on, its alarm is set to the very instant."""
+"""From this time before a part wants to be looked at, the alarm is set to the very instant."""
+_SAME = 1e-12
+"""Relative change of a counter that is rounding, not news."""
 _KIND_OF_DOMAIN = {"cpu": "compute", "gpu": "compute", "memory": "memory"}
+
+
+class Part(Protocol):
+    """Something physical that what the node draws drives, exact while that is constant.
+
+    Attributes:
+        track: name of its counter.
+        grain: change of its value that is worth a point there.
+    """
+
+    @property
+    def track(self) -> str:
+        """See above."""
+        ...
+
+    @property
+    def grain(self) -> float:
+        """See above."""
+        ...
+
+    @property
+    def value(self) -> float:
+        """What its counter shows."""
+        ...
+
+    def advance(self, used: Mapping[str, Joules], dt: Seconds) -> Joules:
+        """Follow the use of joules by kind, even over `dt`; returns joules lost beside them."""
+        ...
+
+    def moment(self, share: Fraction, dt: Seconds) -> Seconds:
+        """When `share` of the change of its value over the last `dt` was done."""
+        ...
+
+    def horizon(self, draw: Mapping[str, Watts]) -> Seconds:
+        """Seconds until it wants to be looked at, if the draw stays as it is."""
+        ...
+
+    def reach(self, draw: Mapping[str, Watts]) -> bool:
+        """Be there, only rounding is between; returns whether the node has to do something."""
+        ...
 
 
 class Node:
@@ -39,12 +90,27 @@ class Node:
         name, role, profile_name, power_scope: what it is.
         base: power of each base state by kind, {"idle": {"idle": 2.3, "radio_idle": 0.1}, ...}.
         state: the base state it is in.
+        present: whether it may be given work; a node that is away may still be awake.
+        absences: what keeps it away, each with the base state it asks for.
         energy: joules so far by kind; call `settle` before reading it.
-        activities: work in progress that draws power here.
-        processor: its processor seconds a second, shared by jobs.
+        activities: work in progress that draws power here, and how much of each is charged; kept
+            by the sharing.
+        meters: lines whose load it pays for, and how much of each is charged; kept by the lines.
+        watching: whether a part of it needs its power at every instant.
+        processor: its processor seconds a second, shared by jobs; none during a pause.
+        pause: of the latest change of its operating points.
         points: operating point of each domain.
         on_empty: called when the battery is empty.
+        on_charged: called when an empty battery has been charged enough to start again.
     """
+
+    __slots__ = (
+        "_accrued", "_alarm", "_constant", "_due", "_fed", "_going_on", "_known", "_parts",
+        "_review", "_settled", "_shown", "_steady", "_watts", "absences", "activities", "base",
+        "battery", "busy", "domains", "energy", "env", "governor", "heat", "jobs", "memory",
+        "meters", "name", "on_charged", "on_empty", "pause", "points", "power_scope", "present",
+        "processor", "profile_name", "role", "state", "timing", "trace", "watching",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -58,30 +124,48 @@ class Node:
         power_scope: str = "",
         governor: Governor | None = None,
         battery: BatteryState | None = None,
+        heat: HeatState | None = None,
     ) -> None:
         self.env, self.trace, self.name, self.role = env, trace, name, role
         self.profile_name = profile.name if profile else ""
         self.power_scope = profile.power_scope if profile else power_scope
         self.base, self.state = base, "idle"
+        self.present = True
+        self.absences: dict[str, str] = {}
         self.domains: tuple[Domain, ...] = profile.domains if profile else ()
-        self.overhead: Seconds = profile.overhead if profile else 0.0
+        self.timing = profile.timing if profile else ADDING
         self.memory = MemoryState(capacity=profile.memory if profile else 0.0)
-        self.battery, self.governor = battery, governor
+        self.battery, self.heat, self.governor = battery, heat, governor
         self.on_empty: Callable[[], None] = lambda: None
+        self.on_charged: Callable[[], None] = lambda: None
         self.processor = Resource(f"{name}/processor", 1.0)
-        self.activities: dict[Activity, None] = {}
+        self.activities: dict[Activity, float] = {}
+        self.meters: dict[Resource, float] = {}
+        self._parts: list[tuple[Part, Callable[[], None]]] = []
+        if battery:
+            self._parts.append((battery, self._battery_changed))
+        if heat:
+            self._parts.append((heat, self.govern))
+        self.watching = bool(self._parts)
         self.jobs: dict[Job, None] = {}
         self.points = tuple(0 for _ in self.domains)
         self.energy: dict[str, Joules] = {}
+        self._watts: Watts = 0.0
+        self._shown = inf
         self.busy: Seconds = 0.0
-        self._draw: dict[str, Watts] = {}
-        self._power: Watts = 0.0
-        self._settled: Seconds = env.now
+        self._steady: dict[str, tuple[str, Watts]] = {}
+        self._constant: dict[str, Watts] = {}
+        self._settled = self._accrued = env.now
         self._alarm: Call | None = None
         self._due = inf
+        self._fed = False
         self._review: Call | None = None
+        self.pause = Pause(profile.switch if profile else 0.0)
+        self._going_on: Call | None = None
         self._known: dict[str, float] = {}
-        self._govern()
+        for part, _ in self._parts:
+            self._count(part.track, part.value, env.now)
+        self.govern()
         self.redraw(env.now)
 
     def __repr__(self) -> str:
@@ -90,34 +174,111 @@ class Node:
     # --- energy ---------------------------------------------------------------------------------
 
     def settle(self, now: Seconds) -> None:
-        """Charge the time since the last settlement at the power of that time."""
+        """Charge all that was drawn up to now."""
+        self.charge(now)
+        dt = now - self._accrued
+        if dt > 0.0:
+            self._accrued = now
+            energy = self.energy
+            for kind, watts in self._constant.items():
+                energy[kind] = energy.get(kind, 0.0) + watts * dt
+
+    def charge(self, now: Seconds) -> None:
+        """Charge what activities and lines have drawn; what is drawn by time alone may wait."""
         dt = now - self._settled
         if dt <= 0.0:
             return
-        for kind, power in self._draw.items():
-            if power:
-                self.energy[kind] = self.energy.get(kind, 0.0) + power * dt
-        if self.battery:
-            lost = self.battery.drain(self._power, dt)
-            if lost:
-                self.energy["loss"] = self.energy.get("loss", 0.0) + lost
+        if self._parts:
+            drawn = self._follow(now, dt)
+        elif self.activities or self.meters:
+            drawn = self._collect(now, self.energy)
+        else:
+            drawn = 0.0
+        watts = self._watts + drawn / dt
+        if abs(watts - self._shown) > _SAME * watts:
+            self._shown = watts
+            self.trace.counters.append(Counter(self._settled, self.name, "power_w", watts))
         if self.jobs:
             self.busy += dt
         self._settled = now
 
+    def _collect(self, now: Seconds, used: dict[str, Joules]) -> Joules:
+        """Add the joules of what has progressed to `used`, by kind; returns how many they are."""
+        drawn, activities = 0.0, self.activities
+        for activity, charged in activities.items():
+            if activity.bundle:
+                activity.settle(now)
+            done = activity.done
+            if done != charged:
+                activities[activity] = done
+                for kind, price in activity.payers[self].items():
+                    joules = (done - charged) * price
+                    drawn += joules
+                    used[kind] = used.get(kind, 0.0) + joules
+        for line, charged in self.meters.items():
+            carried = line.carried(now)
+            if carried != charged and line.tariff:
+                self.meters[line] = carried
+                _, kind, price = line.tariff
+                joules = (carried - charged) * price
+                drawn += joules
+                used[kind] = used.get(kind, 0.0) + joules
+        return drawn
+
+    def _follow(self, now: Seconds, dt: Seconds) -> Joules:
+        """The same for a node with parts, which follow all that is drawn."""
+        used: dict[str, Joules] = {}
+        drawn = self._collect(now, used)
+        for kind, joules in used.items():
+            self.energy[kind] = self.energy.get(kind, 0.0) + joules
+        for kind, watts in self._constant.items():
+            used[kind] = used.get(kind, 0.0) + watts * dt
+        for part, _ in self._parts:
+            before = part.value
+            lost = part.advance(used, dt)
+            if lost:
+                self.energy["loss"] = self.energy.get("loss", 0.0) + lost
+            self._draw_curve(part, before, dt)
+        return drawn
+
     def redraw(self, now: Seconds) -> None:
-        """Settle the past, then take the power from the base state and the activities."""
+        """Settle the past, then take the new constant power, and watch what the power drives."""
         self.settle(now)
-        empty = self.battery is not None and self.battery.empty
-        draw = {} if empty else dict(self.base[self.state])
+        self._constant = {}
+        draws = (*self.base[self.state].items(), *self._steady.values())
+        if self._can_draw(sum(watts for _, watts in draws)):
+            for kind, watts in draws:
+                if watts:
+                    self._constant[kind] = self._constant.get(kind, 0.0) + watts
+        self._watts = sum(self._constant.values())
+        if self._parts:
+            self._watch(now)
+
+    def _can_draw(self, watts: Watts) -> bool:
+        """Whether its battery, or the source that charges an empty one, can give `watts`."""
+        battery = self.battery
+        return battery is None or not battery.empty or battery.supply >= watts
+
+    def steady(self, source: str, kind: str, watts: Watts) -> None:
+        """Draw `watts` above base for `source` from now on, whatever else happens; 0 ends it."""
+        self.settle(self.env.now)
+        if watts:
+            self._steady[source] = (kind, watts)
+        else:
+            self._steady.pop(source, None)
+        self.redraw(self.env.now)
+
+    def power(self) -> dict[str, Watts]:
+        """What it draws at this instant, by kind."""
+        drawn = dict(self._constant)
         for activity in self.activities:
             for kind, joules in activity.payers[self].items():
-                draw[kind] = draw.get(kind, 0.0) + joules * activity.rate
-        self._draw, self._power = draw, sum(draw.values())
-        self._count("power_w", self._power)
-        if self.battery:
-            self._count("charge_j", self.battery.charge)
-            self._watch(now)
+                drawn[kind] = drawn.get(kind, 0.0) + joules * activity.rate
+        for line in self.meters:
+            if line.tariff:
+                _, kind, joules = line.tariff
+                drawn[kind] = drawn.get(kind, 0.0) + joules * line.load
+        return drawn
 
     @property
     def total(self) -> Joules:
@@ -129,33 +290,83 @@ class Node:
         """Joules above base, with the battery's losses on them."""
         above = sum(joules for kind, joules in self.energy.items()
                     if kind not in BASE_KINDS and kind != "loss")  # fmt: skip
-        return above / self.battery.efficiency if self.battery else above
+        lost = self.energy.get("loss", 0.0)
+        return above * (1.0 + lost / (self.total - lost)) if lost else above
+
+    # --- physical parts -------------------------------------------------------------------------
+
+    def feed(self, changes: Iterator[tuple[Seconds, Watts]]) -> None:
+        """Charge the battery from a source: (instant, watts from then on), in order."""
+        battery = self.battery
+        assert battery
+
+        def follow() -> None:
+            when, watts = next(changes, (inf, 0.0))
+            self._fed = when < inf
+            if when <= self.env.now:
+                offer(watts)
+            elif self._fed:
+                Call(self.env, partial(offer, watts), when - self.env.now)
+
+        def offer(watts: Watts) -> None:
+            self.settle(self.env.now)
+            battery.supply = watts
+            self.redraw(self.env.now)
+            follow()
+
+        follow()
+
+    @property
+    def lost(self) -> bool:
+        """Whether its battery is empty and nothing will ever charge it."""
+        battery = self.battery
+        return battery is not None and battery.empty and not (self._fed or battery.supply)
 
     def _watch(self, now: Seconds) -> None:
-        """Make sure that the node wakes when its battery empties.
+        """Make sure that the node wakes when a part wants to be looked at.
 
-        The alarm only moves forward. Far from the end it rings halfway, to look again, so that a
-        small rise in power does not move it.
+        The alarm only moves forward. Far from that instant it rings halfway, to look again, so that
+        a small rise in power does not move it.
         """
-        assert self.battery
-        left = self.battery.time_to_empty(self._power)
-        if now + left >= self._due or (self.battery.empty and self.state == "off"):
+        draw = self.power()
+        left = min(part.horizon(draw) for part, _ in self._parts)
+        if now + left >= self._due:
             return
         if self._alarm:
             self._alarm.cancel()
         wait = left if left < _NEAR else left / 2
-        self._alarm, self._due = Call(self.env, self._check_battery, wait), now + wait
+        self._alarm, self._due = Call(self.env, self._look, wait), now + wait
 
-    def _check_battery(self) -> None:
-        assert self.battery
+    def _look(self) -> None:
+        """See which parts are where they wanted to be looked at, and do what follows from it."""
         now = self.env.now
         self._alarm, self._due = None, inf
         self.settle(now)
-        if now + self.battery.time_to_empty(self._power) <= now:  # only rounding is left
-            self.battery.charge = 0.0
+        for part, follow in self._parts:
+            draw = self.power()
+            if now + part.horizon(draw) <= now:
+                changed = part.reach(draw)
+                self._count(part.track, part.value, now)
+                if changed:
+                    follow()
+        self.redraw(now)
+
+    def _battery_changed(self) -> None:
+        assert self.battery
+        if self.battery.empty:
             self.on_empty()
         else:
-            self._watch(now)
+            self.on_charged()
+
+    def _draw_curve(self, part: Part, before: float, dt: Seconds) -> None:
+        """Points of a part's counter over the `dt` since the last settlement, if it moved."""
+        change = part.value - before
+        steps = int(abs(change) / part.grain) + 1
+        for step in range(1, steps):
+            when = self._settled + part.moment(step / steps, dt)
+            self._count(part.track, before + change * step / steps, when)
+        if abs(part.value - self._known[part.track]) >= part.grain:
+            self._count(part.track, part.value, self._settled + dt)
 
     def switch(self, state: str) -> None:
         """Enter a base state: "off", "sleep" or "idle"."""
@@ -167,7 +378,7 @@ class Node:
 
     def effort(self, cost: Cost) -> Effort:
         """Time and joules of `cost` at the present operating points."""
-        return effort(self.domains, self.points, cost, self.overhead)
+        return effort(self.domains, self.points, cost, self.timing)
 
     def kinds(self, work: Effort) -> dict[str, Joules]:
         """Joules of a job by kind of energy."""
@@ -179,33 +390,65 @@ class Node:
 
     def enter(self, job: Job) -> None:
         """A job starts: the governor is asked before it runs."""
-        self.settle(self.env.now)
+        self.charge(self.env.now)
         self.jobs[job] = None
-        self._govern()
+        self.govern()
 
     def leave(self, job: Job) -> None:
         """A job ended."""
-        self.settle(self.env.now)
+        self.charge(self.env.now)
         del self.jobs[job]
-        self._govern()
+        self.govern()
 
-    def _govern(self) -> None:
+    def govern(self) -> None:
+        """Ask the governor for operating points, and let the jobs follow them."""
         if not self.governor or not self.domains:
             return
         if self._review:
             self._review.cancel()
             self._review = None
+        before, domains = self.points, self.domains
+        if self.heat:
+            limits = self.heat.limits(domains)
+            domains, self.points = allowed(domains, limits), tuple(map(min, before, limits))
         choice = self.governor.choose(
-            View(domains=self.domains, points=self.points, busy=self._busy_shares())
+            View(domains=domains, points=self.points, busy=self._busy_shares())
         )
-        changed, self.points = choice.points != self.points, choice.points
+        self.points = choice.points
+        changed = self.points != before
+        if changed and self.pause.length:
+            self.pause.change(self.env.now, before, self.points)
+            self._hold()
         if choice.review < inf:
-            self._review = Call(self.env, self._govern, choice.review)
+            self._review = Call(self.env, self.govern, choice.review)
         if changed:
             for job in self.jobs:
                 job.refresh()
         for domain, point in zip(self.domains, self.points, strict=True):
-            self._count(f"frequency_hz.{domain.name}", domain.points[point].frequency)
+            frequency = domain.points[point].frequency
+            self._count(f"frequency_hz.{domain.name}", frequency, self.env.now)
+
+    def _hold(self) -> None:
+        """Let no job progress until the pause of a clock change is over."""
+        if self._going_on:
+            self._going_on.cancel()
+        left = self.pause.until - self.env.now
+        if left > 0.0:
+            self._going_on = Call(self.env, self._go_on, left)
+            self._let_work(0.0)
+        else:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        self._going_on = None
+        self._let_work(1.0)
+
+    def _let_work(self, capacity: float) -> None:
+        sharing = next((job.sharing for job in self.jobs), None)
+        if sharing:
+            sharing.resize(self.processor, capacity)
+        else:
+            self.processor.capacity = capacity
 
     def _busy_shares(self) -> tuple[Fraction, ...]:
         """Share of time each domain works; jobs on the node get equal time."""
@@ -224,7 +467,9 @@ class Node:
         """Whether a job of this peak would fit into the empty node."""
         return size <= self.memory.capacity
 
-    def _count(self, track: str, value: float) -> None:
-        if self._known.get(track) != value:
+    def _count(self, track: str, value: float, since: Seconds) -> None:
+        """Record that `track` keeps `value` from `since` on, unless only rounding tells it."""
+        known = self._known.get(track)
+        if known is None or abs(value - known) > _SAME * abs(value):
             self._known[track] = value
-            self.trace.count(self.env.now, self.name, track, value)
+            self.trace.counters.append(Counter(since, self.name, track, value))

@@ -12,9 +12,11 @@ from math import inf
 from typing import TYPE_CHECKING, Protocol
 
 from hetsim.core.errors import Cause, Dropped, OutOfMemory
-from hetsim.core.quantities import Fraction, Seconds
+from hetsim.core.quantities import Bytes, Fraction, Seconds
 from hetsim.sim.clock import DEADLINE, Call
 from hetsim.sim.job import Flow, Job, Work
+from hetsim.sim.memory import MemoryState
+from hetsim.sim.network.base import Route
 from hetsim.sim.node import Node
 from hetsim.sim.requests import Compute, Gather, Outcome, Transfer
 
@@ -41,6 +43,8 @@ class Value:
 class Nap:
     """A wait for time to pass."""
 
+    __slots__ = ("_call", "_duration", "_env", "_t0")
+
     def __init__(
         self, kernel: Kernel, task: Task, duration: Seconds, error: Dropped | None = None
     ) -> None:
@@ -56,6 +60,11 @@ class Nap:
 class Jobs:
     """A wait for a compute, a transfer or a stream of both."""
 
+    __slots__ = (
+        "claims", "items", "job", "kernel", "latency", "parts", "queued", "routes", "stages", "t0",
+        "task", "window",
+    )  # fmt: skip
+
     def __init__(
         self,
         kernel: Kernel,
@@ -68,33 +77,46 @@ class Jobs:
         self.items, self.window = items, window
         self.t0 = kernel.env.now
         self.parts: tuple[Work | Flow | None, ...] = ()
-        self.admitted: list[Compute] = []
+        self.claims: dict[Node, Bytes] = {}
+        self.queued: MemoryState | None = None
+        self.routes: list[Route] = []
         self.latency: Call | None = None
         self.job: Job | None = None
 
     def start(self) -> bool:
         """Begin; False if there is nothing to wait for."""
-        kernel = self.kernel
         for stage in self.stages:
             self._check(stage)
-        self.parts = tuple(self._part(stage) for stage in self.stages)
-        for stage in self.stages:
-            if isinstance(stage, Compute):
-                self._admit(stage)
+        self.parts = tuple([self._part(stage) for stage in self.stages])
+        if self.claims:
+            self._check_memory()
         self.task.waiting = self
-        timed = tuple(part for part in self.parts if part)
+        return (self.claims and self._admit()) or self._depart()
+
+    def _depart(self) -> bool:
+        """Set out; False if there is nothing to wait for."""
+        kernel = self.kernel
+        timed = tuple([part for part in self.parts if part])
         if timed:
             self.job = Job(kernel.sharing, timed, self._done, items=self.items, window=self.window)
+        delay = latency = 0.0
+        for route in self.routes:
+            delay = max(delay, route.begin(self.job))
+            latency += route.latency
         if len(self.stages) == 1 or not timed:  # otherwise the job's own time includes it
-            delay = sum(kernel.network.route(stage.source, stage.target).latency
-                        for stage in self.stages if isinstance(stage, Transfer))  # fmt: skip
-            if delay:
-                self.latency = Call(kernel.env, self._arrived, delay)
-                return True
+            delay += latency
+        if delay:
+            self.latency = Call(kernel.env, self._arrived, delay)
+            return True
         return self._begin()
 
     def cancel(self, cause: Cause) -> Fraction:
         """Give it up now."""
+        if self.queued:
+            self.queued.queue.remove(self._retry)
+            self.queued = None
+            self._tell_wait(cause)
+            return 0.0
         progress = 0.0
         if self.latency:
             self.latency.cancel()
@@ -127,8 +149,12 @@ class Jobs:
 
     def _finish(self, progress: float, outcome: str) -> None:
         kernel = self.kernel
-        for stage in self.admitted:
-            kernel.nodes[stage.node].memory.release(stage.cost.memory)
+        for node, size in self.claims.items():
+            node.memory.release(size)
+            if size and node.memory.queue:
+                Call(kernel.env, partial(_let_in, node.memory))
+        for route in self.routes:
+            route.end(self.job)
         index = 0
         for stage, part in zip(self.stages, self.parts, strict=True):
             if part:
@@ -143,13 +169,14 @@ class Jobs:
                     kernel.hold(stage.node, (stage.makes,) if stage.makes else ())
                 else:
                     kernel.hold(stage.target, stage.carries)
+        self.job = None  # which knows this wait, too
 
     def _check(self, stage: Compute | Transfer) -> None:
         """Refuse what cannot be: a node that is away, or a value that is not there."""
         for name in _nodes(stage):
             node = self.kernel.node(name)
-            if node.state == "off":
-                raise Dropped(why_off(node), detail=f"{name} is off")
+            if not node.present:
+                raise Dropped(why_off(node), detail=f"{name} is away")
         if isinstance(stage, Compute):
             node, refs, act = stage.node, stage.needs, "works on"
             remedy = "`await device.download(...)`"
@@ -158,26 +185,70 @@ class Jobs:
             remedy = "compute it there (`await run.server.compute(...)`)"
         self.kernel.check_held(node, refs, act, remedy)
 
-    def _admit(self, stage: Compute) -> None:
-        node = self.kernel.nodes[stage.node]
-        try:
-            node.memory.admit(node.name, stage.cost.memory)
-        except OutOfMemory as error:
-            for earlier in self.admitted:
-                self.kernel.nodes[earlier.node].memory.release(earlier.cost.memory)
-            self.kernel.note(node.name, "memory", str(error))
-            raise Dropped("memory", detail=str(error)) from error
-        self.admitted.append(stage)
+    def _check_memory(self) -> None:
+        """Refuse what no node here could ever hold."""
+        for node, size in self.claims.items():
+            try:
+                node.memory.check(node.name, size)
+            except OutOfMemory as error:
+                self.kernel.note(node.name, "memory", str(error))
+                raise Dropped("memory", detail=str(error)) from error
+
+    def _admit(self, turn: MemoryState | None = None) -> bool:
+        """Reserve the memory of all computes, or of none: True if it has to wait for some.
+
+        Where others wait it waits behind them, but for the memory at which it is its `turn`.
+        """
+        for node, size in self.claims.items():
+            memory = node.memory
+            behind = memory.queue and memory is not turn
+            if size and (behind or not memory.free(size)):
+                self.queued = memory
+                memory.queue.append(self._retry)
+                return True
+        for node, size in self.claims.items():
+            node.memory.reserve(size)
+        return False
+
+    def _retry(self) -> None:
+        """First in the queue, and something was released: set out if all is free now."""
+        memory = self.queued
+        assert memory
+        if any(not node.memory.free(size) for node, size in self.claims.items()
+               if node.memory is memory):  # fmt: skip
+            return
+        memory.queue.popleft()
+        self.queued = None
+        if not self._admit(turn=memory):
+            self._tell_wait("done")
+            self.t0 = self.kernel.env.now
+            if not self._depart():
+                self.kernel.resume(self.task, None)
+
+    def _tell_wait(self, outcome: str) -> None:
+        if self.kernel.env.now > self.t0:
+            self.kernel.wait(self.t0, next(iter(self.claims)).name, outcome)
 
     def _part(self, stage: Compute | Transfer) -> Work | Flow | None:
         """What takes time in a stage, if anything does; a latency is apart."""
         if isinstance(stage, Compute):
             node = self.kernel.node(stage.node)
+            self.claims[node] = self.claims.get(node, 0.0) + stage.cost.memory
             timed = node.effort(stage.cost).duration > 0.0
             return Work(node=node, cost=stage.cost, kind=stage.kind) if timed else None
         route = self.kernel.network.route(stage.source, stage.target)
+        self.routes.append(route)
         timed = stage.size > 0.0 and route.uses
         return Flow(route=route, size=stage.size, kind=stage.kind) if timed else None
+
+
+def _let_in(memory: MemoryState) -> None:
+    """Let those that wait for memory try again, in order, as long as one gets on."""
+    while memory.queue:
+        first = memory.queue[0]
+        first()
+        if memory.queue and memory.queue[0] == first:
+            return
 
 
 def _nodes(stage: Compute | Transfer) -> tuple[str, ...]:

@@ -18,18 +18,20 @@ from collections.abc import Mapping, Sequence
 from math import inf
 from typing import Any
 
-from hetsim.core.quantities import Joules, Rate, Seconds, Watts
+from hetsim.core.quantities import Celsius, Joules, Rate, Seconds, Watts
 from hetsim.core.ref import Ref
 from hetsim.core.trace import Trace
-from hetsim.sim.battery import BatteryState
+from hetsim.sim.battery import BatteryPack, BatteryState
 from hetsim.sim.device import Profile, Radio
 from hetsim.sim.dvfs import Domain, OperatingPoint
 from hetsim.sim.governors.base import Governor
 from hetsim.sim.governors.performance import Performance
-from hetsim.sim.graph import Attachment
+from hetsim.sim.heat import ROOM
 from hetsim.sim.kernel import Kernel, Observer
+from hetsim.sim.leg import Attachment
 from hetsim.sim.network.base import Station, Technology
 from hetsim.sim.node import Node
+from hetsim.sim.radio import RadioState
 from hetsim.sim.requests import Script
 
 SERVER = "server"
@@ -75,9 +77,16 @@ class World:
         governor: Governor | None = None,
         charge: Joules = inf,
         efficiency: float = 1.0,
+        battery: BatteryState | None = None,
+        ambient: Celsius = ROOM,
     ) -> Node:
-        """Add a node; it runs on mains unless a `charge` is given."""
+        """Add a node; it runs on mains unless a `charge`, or a `battery`, is given.
+
+        Where its body has heat, it starts at the temperature of its surroundings.
+        """
         body = body or profile()
+        if charge < inf:
+            battery = BatteryPack(capacity=charge, efficiency=efficiency).charged(1.0)
         node = Node(
             self.kernel.env,
             self.trace,
@@ -89,9 +98,8 @@ class World:
             },
             profile=body,
             governor=governor or Performance(),
-            battery=None if charge == inf else BatteryState(
-                capacity=charge, charge=charge, efficiency=efficiency
-            ),
+            battery=battery,
+            heat=body.heat.at(ambient, ambient) if body.heat else None,
         )  # fmt: skip
         self.kernel.add(node)
         return node
@@ -110,7 +118,7 @@ class World:
         *,
         uplink: Rate = inf,
         to: str = "edge",
-        power: tuple[Watts, Watts] = (0.0, 0.0),
+        power: tuple[Watts, Watts] | None = (0.0, 0.0),
     ) -> None:
         """Add a cell with its stations.
 
@@ -120,7 +128,7 @@ class World:
             rates: of each station by its name, the same up and down.
             uplink: rate of its line to the network node `to`, without latency.
             to: where that line ends.
-            power: watts of a station's radio, (transmit, receive).
+            power: watts of a station's radio, (transmit, receive); None for the technology's.
         """
         network = self.kernel.network
         network.add_cell(name)
@@ -130,11 +138,12 @@ class World:
         for station, (up, down) in zip(
             stations, technology.attach(name, stations).values(), strict=True
         ):
+            node, states = self.kernel.nodes[station.name], technology.states
             network.attach(
                 Attachment(
-                    cell=name, station=station, up=up, down=down,
-                    radio=Radio(transmit=power[0], receive=power[1]),
-                    node=self.kernel.nodes[station.name],
+                    cell=name, station=station, up=up, down=down, node=node,
+                    radio=Radio(transmit=power[0], receive=power[1]) if power else technology.radio,
+                    state=RadioState(node, states) if states else None,
                 )
             )  # fmt: skip
 

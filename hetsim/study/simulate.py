@@ -225,7 +225,7 @@ def _simulate(scenario: Scenario, settings: Settings, folder: Path | None) -> Re
 
 def _note_beginning(scenario: Scenario, settings: Settings, work: Path) -> None:
     """Write down what the run is made of and how it is run, for whoever goes on with it."""
-    scenario.copy_profiles(work)
+    scenario.copy_files(work)
     made_of = json.dumps(scenario.provenance(), indent=2) + "\n"
     run_folder.write(work / _PROVENANCE, made_of)
     run_folder.write(work / _HOST, json.dumps(_how(settings), indent=2, sort_keys=True) + "\n")

@@ -1,21 +1,27 @@
 """What an event costs: uploads over one shared link, beside as many bare SimPy processes.
 
-As a test this asserts counts. `make bench` measures both; their ratio is the price of sharing.
+As a test this asserts counts. `make bench` measures both in the same process, creation included;
+their ratio is the price of sharing, of joules and of spans.
 """
 
 from __future__ import annotations
 
-from time import perf_counter
+import gc
+from statistics import median
+from time import process_time
 from typing import Any
 
 import pytest
 import simpy
 
 from hetsim.core.cost import Cost
+from hetsim.core.trace import Span, Trace
 from hetsim.sim.network.base import Technology
 from hetsim.sim.network.ethernet import Ethernet
 from hetsim.sim.network.wifi import Wifi
+from hetsim.sim.node import Node
 from hetsim.sim.requests import Child, Compute, Gather, Stream, Transfer
+from hetsim.sim.sharing import Activity, Resource, Sharing
 from hetsim.sim.world import World
 
 Benchmark = Any  # pytest-benchmark has no types
@@ -66,23 +72,111 @@ def bare(count: int) -> float:
     return env.now
 
 
+class Fleet:
+    """Devices with a line each and one line for all: the sharing alone, without scripts."""
+
+    def __init__(self, count: int) -> None:
+        self.env, self.trace = simpy.Environment(), Trace()
+        base = {"idle": {"idle": 1.0}}
+        self.nodes = [
+            Node(self.env, self.trace, f"d{i}", "device", base=base) for i in range(count)
+        ]
+        self.lines = [Resource(f"d{i}", rate(i)) for i in range(count)]
+        self.uplink = Resource("uplink", 0.25e6 * count)
+        self.sharing = Sharing(self.env)
+
+    def upload(self) -> None:
+        """Every device at once; a finished upload is a span with its joules."""
+        for i in range(len(self.nodes)):
+            Upload(self, i)
+        self.env.run()
+        for node in self.nodes:
+            node.settle(self.env.now)
+
+
+class Upload:
+    """One device's: a flow, and a span when it is over."""
+
+    __slots__ = ("fleet", "flow", "i")
+
+    def __init__(self, fleet: Fleet, i: int) -> None:
+        self.fleet, self.i = fleet, i
+        self.flow = Activity(
+            size(i),
+            {fleet.lines[i]: 1.0, fleet.uplink: 1.0},
+            self.over,
+            payers={fleet.nodes[i]: {"radio": 0.5 / rate(i)}},
+        )
+        fleet.sharing.start(self.flow)
+
+    def over(self) -> None:
+        fleet, flow, i = self.fleet, self.flow, self.i
+        now, name = fleet.env.now, fleet.nodes[i].name
+        fleet.trace.spans.append(Span(0.0, now, name, "upload", flow.joules, flow.amount, "", i))
+
+
+def compare(benchmark: Benchmark, count: int) -> None:
+    """Put the time of as many bare processes beside what was measured, medians of five."""
+    seconds: list[float] = []
+    for _ in range(5):
+        gc.collect()
+        began = process_time()
+        assert bare(count) > 0.0
+        seconds.append(process_time() - began)
+    if benchmark.enabled:
+        ratio = median(seconds) / benchmark.stats.stats.median
+        benchmark.extra_info.update(bare_s=median(seconds), ratio=ratio)
+        print(f"\n{benchmark.name}: {ratio:.2f} of the rate of {count} bare SimPy processes")
+
+
+@pytest.mark.benchmark(timer=process_time)
+def test_engine_alone(benchmark: Benchmark) -> None:
+    """One solution and two counters a completion, whatever else is in progress."""
+    count = 10_000 if benchmark.enabled else 200
+    fleet = benchmark.pedantic(
+        lambda fleet: (fleet.upload(), fleet)[1],
+        setup=lambda: (((Fleet(count),), {}), gc.collect())[0],
+        rounds=5 if benchmark.enabled else 1,
+    )
+    spans = fleet.trace.spans
+    assert len(spans) == count
+    assert fleet.sharing.solves == count
+    assert len(fleet.trace.counters) <= 2 * count
+    assert sum(span.energy for span in spans) == pytest.approx(
+        sum(node.energy["radio"] for node in fleet.nodes), rel=1e-12
+    )
+    compare(benchmark, count)
+
+
+@pytest.mark.benchmark(timer=process_time)
 @pytest.mark.parametrize("technology", [Ethernet(), Wifi()], ids=["ethernet", "wifi"])
 def test_star(technology: Technology, benchmark: Benchmark) -> None:
-    """One solve a completion, whatever the rates: none for latencies, none left over."""
-    count = 1000 if benchmark.enabled else 60
+    """A script a device: one solve a completion, none for latencies, and counters in proportion."""
+    count = 10_000 if benchmark.enabled else 60
     world = benchmark.pedantic(
         lambda world: (upload_all(world, count), world)[1],
-        setup=lambda: ((star(count, technology),), {}),
-        rounds=1,
+        setup=lambda: (((star(count, technology),), {}), gc.collect())[0],
+        rounds=3 if benchmark.enabled else 1,
     )
     assert len(world.trace.spans) == count
     assert count <= world.kernel.sharing.solves <= count + 1
-    began = perf_counter()
-    assert bare(count) > 0.0
-    bare_s = perf_counter() - began
-    if benchmark.enabled:
-        benchmark.extra_info["bare_s"] = bare_s
-        benchmark.extra_info["ratio"] = bare_s / benchmark.stats.stats.min
+    assert len(world.trace.counters) <= 5 * (count + 1)
+    compare(benchmark, count)
+
+
+@pytest.mark.parametrize("watched", [0, 1, 10])
+def test_only_who_watches_is_redrawn(watched: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A completion redraws the nodes that need their power at every instant, and no others."""
+    fleet, redraws = Fleet(50), list[str]()
+    redraw = Node.redraw
+    monkeypatch.setattr(
+        Node, "redraw", lambda node, now: (redraws.append(node.name), redraw(node, now))
+    )
+    for node in fleet.nodes[:watched]:
+        node.watching = True
+    fleet.upload()
+    assert {f"d{i}" for i in range(watched)} == set(redraws)
+    assert len(redraws) <= watched * (50 + 1)
 
 
 def test_a_fleet_that_shares_nothing_is_solved_alone(benchmark: Benchmark) -> None:

@@ -1,9 +1,8 @@
-"""Batteries and equal flows against exact answers."""
+"""Equal flows and shared processors against exact answers."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from hetsim.core.cost import Cost
 from hetsim.sim.clock import Call
 from hetsim.sim.network.ethernet import Ethernet
 from hetsim.sim.requests import Child, Compute, Gather, Sleep, Transfer, pipeline_time
-from hetsim.sim.world import World, domain, profile
+from hetsim.sim.world import World
 
 TOLERANCE = 1e-9
 
@@ -22,53 +21,6 @@ TOLERANCE = 1e-9
 def cases(shared: Path) -> dict[str, dict[str, Any]]:
     found = json.loads((shared / "oracle" / "closed_form.json").read_text())
     return {case["id"]: case for case in found["cases"]}
-
-
-def drains(case: dict[str, Any]) -> Iterator[tuple[float, float, float, float]]:
-    """Runs of discharging steps as (seconds before, stored at first, seconds, watts)."""
-    begun, stored = 0.0, case["initial_soc"] * case["capacity_J"]
-    states = {row["t_s"]: row["stored_J"] for row in case["expected"] if "stored_J" in row}
-    for step in case["steps"]:
-        if step["power_W"] > 0.0:
-            yield begun, stored, step["duration_s"], step["power_W"]
-        begun += step["duration_s"]
-        stored = states[begun]
-
-
-def test_battery_linear(cases: dict[str, dict[str, Any]]):
-    """Every discharging stretch, as a device whose job draws the power.
-
-    Charging is not modelled: a stretch after one starts from the oracle's stored energy.
-    """
-    case = cases["linear_drain_charge"]
-    states = {row["t_s"]: row["stored_J"] for row in case["expected"] if "stored_J" in row}
-    empties = [row["t_s"] for row in case["expected"] if row.get("event") == "empty"]
-    stretches = list(drains(case))
-    assert len(stretches) == 2
-    for begun, stored, seconds, watts in stretches:
-        world = World()
-        world.server()
-        body = profile(domain((1.0, 0.75 * watts)), idle=0.25 * watts)
-        node = world.device("a", body, charge=case["capacity_J"],
-                            efficiency=case["discharge_efficiency"])  # fmt: skip
-        assert node.battery is not None
-        node.battery.charge = stored
-        node.redraw(0.0)
-
-        async def work(seconds: float = seconds) -> None:
-            await Compute(node="a", cost=Cost(flops=seconds))
-
-        async def server(seconds: float = seconds, work: Any = work) -> None:
-            await Gather(children=(Child(script=work(), node="a"),), deadline=seconds)
-
-        end = begun + world.run(server())
-        if empties and begun < empties[0] <= begun + seconds:
-            assert end == pytest.approx(empties[0], rel=TOLERANCE)
-            assert [note.cause for note in world.trace.notes] == ["battery"]
-        else:
-            assert end == begun + seconds
-        assert node.battery.charge == pytest.approx(states[begun + seconds], rel=TOLERANCE)
-        assert node.total == pytest.approx(stored - states[begun + seconds], rel=TOLERANCE)
 
 
 def test_equal_flows(cases: dict[str, dict[str, Any]]):

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hetsim.sim.clock import Call
-from hetsim.sim.sharing import Activity, Resource, Sharing, solve
+from hetsim.sim.sharing import Activity, Resource, Sharing
 
 ROUNDING = 1e-9
 
@@ -59,10 +59,11 @@ def build(case: Case) -> tuple[list[Resource], list[Activity]]:
 
 def solved(case: Case) -> list[float]:
     _, activities = build(case)
+    env = simpy.Environment()
+    sharing = Sharing(env)
     for activity in activities:
-        for resource, use in activity.uses.items():
-            resource.users[activity] = use
-    solve(activities)
+        sharing.start(activity)
+    env.step()
     return [activity.rate for activity in activities]
 
 

@@ -124,10 +124,11 @@ def test_a_stream_pays_the_latency_once():
 
 
 def test_a_stream_started_in_an_outage_goes_on_after_it(duo: World):
+    """As if it began then: 8 items at 0.75 s, and the first one's way through the other stages."""
     [line] = duo.kernel.network.route("a", "server").uses.keys() - {*duo.kernel.network.resources()}
     rate, line.capacity = line.capacity, 0.0
     Call(duo.kernel.env, lambda: duo.kernel.sharing.resize(line, rate), 10.0)
-    assert together(duo, x=stream(8))["x"] == pytest.approx(16.0)
+    assert together(duo, x=stream(8))["x"] == pytest.approx(16.75)
 
 
 def test_a_stream_cut_short_tells_its_progress(duo: World):
@@ -161,3 +162,12 @@ def test_a_job_knows_what_it_drew():
     world.run(script())
     [span] = world.trace.spans
     assert (span.kind, span.energy, span.t0, span.t1) == ("train", 2.0, 0.0, 2.0)
+
+
+def test_a_stream_speeds_up_with_its_line(duo: World):
+    """6 s of work, 4 s on the wire at 2 B/s and 1 s at 8: its bound when alone is renewed."""
+    [line] = duo.kernel.network.route("a", "server").uses.keys() - {*duo.kernel.network.resources()}
+    stages = stream(1).stages[:2]
+    Call(duo.kernel.env, lambda: duo.kernel.sharing.resize(line, 8.0), 5.0)
+    assert together(duo, x=Stream(stages=stages, items=1))["x"] == pytest.approx(5.0 + 3.5)
+    assert line.followers == {}

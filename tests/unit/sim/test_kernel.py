@@ -405,11 +405,11 @@ def test_too_much_memory_is_refused_with_the_numbers():
     def job(memory: float) -> Compute:
         return Compute(node="a", cost=Cost(flops=1.0, memory=memory))
 
-    outcomes = gather(world, child(do(job(6e6))), child(do(job(5e6))), child(do(job(4e6))))
+    outcomes = gather(world, child(do(job(6e6))), child(do(job(11e6))), child(do(job(4e6))))
     assert causes(outcomes) == ["done", "memory", "done"]
-    assert str(outcomes[1].dropped) == "a: the job needs 5 MB and 4 MB are free"
+    assert str(outcomes[1].dropped) == "a: the job needs 11 MB and 10 MB are free"
     assert [note[1:] for note in world.trace.notes] == [
-        ("a", "memory", "a: the job needs 5 MB and 4 MB are free")
+        ("a", "memory", "a: the job needs 11 MB and 10 MB are free")
     ]
     assert (node.memory.used, node.memory.peak) == (0.0, 10e6)
 
@@ -520,7 +520,7 @@ def test_a_script_that_insists_on_the_impossible_is_stopped(world: World):
                 continue
 
     world.kernel.kill(world.kernel.node("a"), "churn")
-    with pytest.raises(HetsimError, match=r"refused 10000 times at t = 0 s.*a is off") as error:
+    with pytest.raises(HetsimError, match=r"refused 10000 times at t = 0 s.*a is away") as error:
         gather(world, child(insisting(), "b"))
     assert "Sleep" in str(error.value)
 

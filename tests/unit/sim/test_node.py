@@ -134,8 +134,8 @@ def test_a_governor_reprices_a_job_midway_exactly():
     [span] = world.trace.spans
     assert span.energy == pytest.approx(16.0)
     power = [(c.t, c.value) for c in world.trace.counters if c[1:3] == ("a", "power_w")]
-    assert [value for _, value in power] == [1.0, 2.0, 11.0, 2.0, 1.0]
-    assert [t for t, _ in power] == pytest.approx([0.0, 0.0, 2.0, 3.0, 7.0])
+    assert [value for _, value in power] == pytest.approx([2.0, 11.0, 2.0, 1.0])
+    assert [t for t, _ in power] == pytest.approx([0.0, 2.0, 3.0, 7.0])
 
 
 def test_a_battery_falls_by_what_the_ledger_says():
@@ -227,6 +227,18 @@ def test_counters_are_steps():
     world, _ = bare()
     world.run(nap(5.0))
     assert [(c.actor, c.track, c.value) for c in world.trace.counters] == [
-        ("server", "frequency_hz.cpu", 1.0), ("server", "power_w", 0.0),
-        ("a", "frequency_hz.cpu", 1.0), ("a", "power_w", 2.0),
+        ("server", "frequency_hz.cpu", 1.0), ("a", "frequency_hz.cpu", 1.0),
+        ("server", "power_w", 0.0), ("a", "power_w", 2.0),
     ]  # fmt: skip
+
+
+def test_a_steady_draw_lasts_until_it_is_ended():
+    world, node = bare()
+    env = world.kernel.env
+    Call(env, lambda: node.steady("modem", "radio_tail", 3.0), 1.0)
+    Call(env, lambda: node.steady("lamp", "radio_tail", 0.5), 2.0)
+    Call(env, lambda: node.steady("modem", "radio_tail", 0.0), 5.0)
+    world.run(nap(6.0))
+    assert node.energy == {"idle": 12.0, "radio_tail": 3.0 * 4.0 + 0.5 * 4.0}
+    power = [(c.t, c.value) for c in world.trace.counters if c[1:3] == ("a", "power_w")]
+    assert power == [(0.0, 2.0), (1.0, 5.0), (2.0, 5.5), (5.0, 2.5)]
