@@ -178,6 +178,144 @@ def schema(as_json: _Json = False) -> None:
     _print_json(json_schema())
 
 
+validate = typer.Typer(no_args_is_help=True)
+app.add_typer(
+    validate,
+    name="validate",
+    help="Compare hetsim with measurements and other simulators; each takes --json.",
+    epilog="Example: hetsim validate network oracle/   |   hetsim validate devices rows.yaml",
+)
+
+
+@validate.command(epilog="Example: hetsim validate network oracle/ --json")
+def network(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Folder of scenarios/*.json and expected/*.json.")
+    ],
+    as_json: _Json = False,
+) -> None:
+    """Play scenarios whose answers are known; exit 1 if an error is above 1e-6."""
+    from hetsim import screen
+    from hetsim.study.validate_network import validate_network
+
+    with screen.counting("scenario", live=not as_json) as progress:
+        validation = validate_network(folder, progress)
+    if as_json:
+        _print_json(validation.as_json())
+    else:
+        screen.show(validation.sheet())
+    if not validation.passed:
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: hetsim calibrate sweep.csv --fraction 0.1 --out my_board.yaml")
+def calibrate(
+    context: typer.Context,
+    sweep: Annotated[
+        Path,
+        typer.Argument(metavar="SWEEP.csv", help="Clock settings, seconds and joules a minibatch."),
+    ],
+    fraction: Annotated[float, typer.Option(help="Share of the rows to fit, at random.")] = 0.1,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of that choice and of the folds.")] = 0,
+    design: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Name the N settings most worth measuring; fit those."),
+    ] = None,
+    train: Annotated[
+        Path | None, typer.Option(metavar="FILE.csv", help="Fit the rows of this file.")
+    ] = None,
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="SWEEP.csv",
+            help="Tell the workload from this full sweep of the board under another one.",
+        ),
+    ] = None,
+    points: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="With --from: use N settings, chosen before they are seen."),
+    ] = None,
+    deadline: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help='With --from: cheapest setting in time ("1.5 s").'),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="PROFILE.yaml", help="Write a device profile.")
+    ] = None,
+    base: Annotated[
+        str | None,
+        typer.Option(metavar="PROFILE", help="Take memory, radios, battery and heat from there."),
+    ] = None,
+    flops: Annotated[
+        float | None, typer.Option(help="Floating-point operations of a minibatch.")
+    ] = None,
+    traffic: Annotated[
+        str | None, typer.Option(metavar="SIZE", help='Bytes a minibatch moves ("3.8 GB").')
+    ] = None,
+    operators: Annotated[
+        float | None, typer.Option(help="Tensor operators that a minibatch launches.")
+    ] = None,
+    as_json: _Json = False,
+) -> None:
+    """Fit time and energy of a device to a DVFS sweep, and say how well it predicts the rest."""
+    if source is not None:
+        fitting: dict[str, object] = {
+            "--train": train, "--out": out, "--base": base,
+            "--flops": flops, "--traffic": traffic, "--operators": operators,
+            "--fraction": _given(context, "fraction"), "--seed": _given(context, "seed"),
+        }  # fmt: skip
+        _refuse(fitting, "does not go with --from", "Leave one of them out.")
+        if points is not None:
+            _refuse({"--design": design}, "says the same as --points", "Leave one of them out.")
+        from hetsim.study.carry import carry
+
+        carried = carry(
+            sweep, source, points=design if points is None else points, deadline=deadline
+        )
+        if as_json:
+            _print_json(carried.as_json())
+        else:
+            _show(carried.sheet(), as_json)
+        return
+    telling = {"--points": points, "--deadline": deadline}
+    _refuse(telling, "goes with --from only", "Add --from SWEEP.csv, another workload's sweep.")
+    from hetsim.study import calibrate as study
+    from hetsim.study.fitted_profile import Workload, write_profile
+
+    if out is None and (base, flops, traffic, operators) != (None, None, None, None):
+        what = "without --out there is no profile to put them into"
+        remedy = "Add --out PROFILE.yaml."
+        raise SpecError(what, where="--base, --flops, --traffic, --operators", remedy=remedy)
+    workload = Workload.of(flops, traffic, operators)
+    found = study.calibrate(sweep, fraction=fraction, seed=seed, design=design, train=train)
+    written = write_profile(found, out, base=base, workload=workload) if out else None
+    if as_json:
+        _print_json(found.as_json() | (written.as_json() if written else {}))
+        return
+    _show(found.sheet(), as_json)
+    if written:
+        print(written.words())
+
+
+@validate.command(epilog="Example: hetsim validate devices measurements.yaml --json")
+def devices(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="YAML file with a list `measurements:`.")
+    ],
+    as_json: _Json = False,
+) -> None:
+    """Predict measured rows by the profiles of their devices; say which cannot be, and why."""
+    from hetsim import screen
+    from hetsim.study.validate_devices import validate_devices
+
+    validation = validate_devices(file)
+    if as_json:
+        _print_json(validation.as_json())
+    else:
+        screen.show(validation.sheet())
+
+
 @app.command(epilog="Example: hetsim report physics --scale smoke")
 def report(
     name: Annotated[str | None, typer.Argument(help="Without it: the list.")] = None,
@@ -205,6 +343,20 @@ def report(
         _print_json({"report": name, "scale": scale, "folder": str(folder)})
     else:
         print(folder / "index.md")
+
+
+def _given(context: typer.Context, name: str) -> object:
+    """The value of an option that the user wrote; None if it is the default."""
+    source = context.get_parameter_source(name)
+    written = source is not None and source.name == "COMMANDLINE"
+    return context.params[name] if written else None
+
+
+def _refuse(options: dict[str, object], why: str, remedy: str) -> None:
+    """Refuse options of another way to use a verb, instead of ignoring them."""
+    for option, value in options.items():
+        if value is not None:
+            raise SpecError(why, where=option, remedy=remedy)
 
 
 def _load(topology: str, overrides: Sequence[str], seed: int | None) -> Spec:

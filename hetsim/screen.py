@@ -52,6 +52,17 @@ def progress(*, live: bool) -> Iterator[Callable[[Progress], None]]:
         yield show
 
 
+@contextmanager
+def counting(what: str, *, live: bool) -> Iterator[Callable[[int, int], None]]:
+    """A line that counts while many equal things are done: so many, of so many."""
+    console = Console(stderr=True)
+    if not (live and console.is_terminal):
+        yield lambda done, of: None
+        return
+    with console.status(what) as status:
+        yield lambda done, of: status.update(f"{what} {min(done + 1, of)} of {of}")
+
+
 def closing(result: Result) -> None:
     """The four answers, and where the rest is."""
     summary = result.summary
