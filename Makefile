@@ -28,8 +28,8 @@ check: lint ## what to run before every commit: lint and the fast tests
 test: ## every test
 	$(PYTEST) -q
 
-property: ## laws that hold for generated inputs
-	$(PYTEST) -q tests/property
+property: ## laws that hold for generated inputs, and 10,000 histories integrated independently
+	$(PYTEST) -q tests/property --histories 10000
 
 conformance: ## what every method, network, governor, model and data set must do
 	$(PYTEST) -q tests/conformance

@@ -22,6 +22,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update-golden", action="store_true", help="rewrite tests/golden; review the diff as code"
     )
+    parser.addoption(
+        "--histories", type=int, default=300, help="random histories to integrate independently"
+    )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
