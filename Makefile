@@ -41,4 +41,4 @@ bench: ## measure seconds (`make test` runs the same files and checks counts)
 	$(PYTEST) -q tests/bench --benchmark-enable --benchmark-only
 
 reports: ## rebuild every folder in reports/
-	for folder in $(wildcard reports/*/); do $(PYTHON) -m hetsim report $$(basename $$folder) || exit 1; done
+	for folder in $(wildcard reports/*/); do $(PYTHON) -m hetsim report $$(basename $$folder) --fresh || exit 1; done

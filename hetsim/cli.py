@@ -327,6 +327,9 @@ def report(
     redraw: Annotated[
         bool, typer.Option("--redraw", help="Draw again from the tables in the folder.")
     ] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Make comparisons again that are kept from before.")
+    ] = False,
     as_json: _Json = False,
 ) -> None:
     """Rebuild a report under reports/: make its comparisons, write tables and figures."""
@@ -336,7 +339,7 @@ def report(
         _show(study.list_reports(), as_json)
         return
     folder = study.rebuild(
-        name, scale=scale, out=out, measured=measured, redraw=redraw,
+        name, scale=scale, out=out, measured=measured, redraw=redraw, fresh=fresh,
         progress=lambda text: typer.echo(f"{name}: {text}", err=True),
     )  # fmt: skip
     if as_json:

@@ -83,7 +83,20 @@ class Bundle:
         if now > self.at:
             self.advance(now)
         activity.bundle = self
-        self._rise(activity)
+        serial = activity.serial = self._serial()
+        level, weight = self.level, activity.weight
+        activity.capped, activity.mark = False, level
+        self.open[serial] = activity
+        left = activity.amount - activity.done
+        self._targets.push(level + left / weight if left > 0.0 else level, serial)
+        ceiling = activity.ceiling
+        if ceiling < inf:
+            self._ceilings.push(ceiling / weight, serial)
+        uses = activity.uses
+        for line, (demand, _) in self.sums.items():
+            demand.add(uses[line] * weight)
+        if activity.watched:
+            self.watched[activity] = None
 
     def remove(self, activity: Activity) -> None:
         """Let a member go, settled."""
@@ -121,23 +134,6 @@ class Bundle:
         self._ends.clear()
         self._floors.clear()
 
-    def _rise(self, activity: Activity) -> None:
-        """Let it progress with the pace from now on."""
-        serial = activity.serial = self._serial()
-        level, weight = self.level, activity.weight
-        activity.capped, activity.mark = False, level
-        self.open[serial] = activity
-        left = activity.amount - activity.done
-        self._targets.push(level + left / weight if left > 0.0 else level, serial)
-        ceiling = activity.ceiling
-        if ceiling < inf:
-            self._ceilings.push(ceiling / weight, serial)
-        uses = activity.uses
-        for line, (demand, _) in self.sums.items():
-            demand.add(uses[line] * weight)
-        if activity.watched:
-            self.watched[activity] = None
-
     def _hold(self, activity: Activity) -> None:
         """Let it progress at its ceiling from now on."""
         serial = activity.serial = self._serial()
@@ -172,12 +168,13 @@ class Bundle:
 
         Returns whether that was all there is to do; if not, nothing has changed.
         """
-        self.advance(now)
-        key = self.key
-        if len(key) > 1 or key[0].metered or self.watched:
+        line = self.key[0]
+        if len(self.key) > 1 or line.metered or self.watched:
             return False
-        pace = self.alone(key[0])
-        if not self.fits(pace):
+        if now > self.at:
+            self.advance(now)
+        pace = self.alone(line)
+        if self._ceilings.least < pace or -self._floors.least > pace * _SLACK:
             return False
         self.pace = pace if self.open else 0.0
         return True
@@ -250,13 +247,11 @@ class Bundle:
 
     def due(self) -> Seconds:
         """When its first member will be complete at this pace."""
-        end, target = self._ends.first(), self._targets.first()
+        due, target = inf, self._targets.first()
         if target < inf and self.pace > 0.0:
             left = target - self.level
-            first = self.at + left / self.pace if left > 0.0 else self.at
-            if first < end:
-                return first
-        return end
+            due = self.at + left / self.pace if left > 0.0 else self.at
+        return due if due < self._ends.least else min(due, self._ends.first())
 
     def ready(self, now: Seconds, limit: Seconds, ready: list[Activity]) -> None:
         """Be at `now`; complete the members that will be by `limit`, and add them to `ready`."""

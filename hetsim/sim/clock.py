@@ -27,7 +27,7 @@ class Call(simpy.Event):
 
     __slots__ = ("_function",)
     _ok, _value = True, None
-    callbacks: list[Callable[[simpy.Event], None]]
+    callbacks: list[Callable[[Call], None]]  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def __init__(
         self,
@@ -53,11 +53,10 @@ class Call(simpy.Event):
         self._function = None
 
     @staticmethod
-    def run(event: simpy.Event) -> None:
-        """Call the function of `event`, if there is still one."""
-        assert isinstance(event, Call)
-        if event._function:
-            event._function()
+    def run(call: Call) -> None:
+        """Call the function of `call`, if there is still one."""
+        if call._function:
+            call._function()
 
 
 _run = Call.run

@@ -22,7 +22,7 @@ from hetsim.core.errors import HetsimError, did_you_mean
 from hetsim.core.quantities import Joules, Rate, Seconds, Watts
 from hetsim.sim.leg import Attachment, Leg, Way
 from hetsim.sim.network.base import Party, Route
-from hetsim.sim.network_model import MaxMin, NetworkModel
+from hetsim.sim.network_model import MaxMin, NetworkModel, Terms
 from hetsim.sim.sharing import Resource, Sharing
 
 
@@ -42,7 +42,8 @@ class Network:
         self._ways: dict[str, tuple[Leg, Leg]] = {}
         self._places: dict[str, str] = {}
         self._routes: dict[tuple[str, str], Route] = {}
-        self._paths: dict[tuple[str, str], list[str]] = {}
+        self._paths: dict[tuple[str, str], list[Leg]] = {}
+        self._terms: dict[tuple[Seconds, ...], Terms] = {}
 
     # --- building -------------------------------------------------------------------------------
 
@@ -172,12 +173,11 @@ class Network:
                     f'"{end}" is not in the network.{did_you_mean(end, self._places)}'
                 )
         ends = self._attached.get(source), self._attached.get(target)
-        path = self._path(self._places[source], self._places[target])
-        legs = [self._lines[step] for step in pairwise(path)]
+        legs = self._path(self._places[source], self._places[target])
         if ends[0]:
-            legs.insert(0, self._ways[source][0])
+            legs = [self._ways[source][0], *legs]
         if ends[1]:
-            legs.append(self._ways[target][1])
+            legs = [*legs, self._ways[target][1]]
         way = Way(Route(uses={}), tuple(legs), ends)
         parties: dict[Party, None] = dict.fromkeys(legs)
         for end in ends:
@@ -196,13 +196,14 @@ class Network:
     def _renew(self, way: Way) -> None:
         """Take the numbers of a route from its legs as they are now."""
         route, legs = way.route, way.legs
-        terms = self.model.terms([leg.hop.latency for leg in legs], [leg.bandwidth for leg in legs])
+        terms = self._meets(legs)
         uses: dict[Resource, float] = {}
         weight = terms.weight
         cap = terms.cap
         for leg in legs:
             _take(uses, leg, terms.use)
-            _take(uses, leg.back, terms.back)
+            if terms.back:
+                _take(uses, leg.back, terms.back)
             weight *= leg.hop.weight / (leg.slowness if leg.hop.by_time else 1.0)
             if not (leg.line or leg.bandwidth):
                 cap = 0.0
@@ -219,6 +220,17 @@ class Network:
         route.uses, route.latency, route.weight = uses, terms.wait, weight
         route.cap, route.payers = cap, payers
 
+    def _meets(self, legs: Sequence[Leg]) -> Terms:
+        """What the sharing model says of a route."""
+        latencies = tuple([leg.hop.latency for leg in legs])
+        if self.model.follows_bandwidth:
+            return self.model.terms(latencies, [leg.bandwidth for leg in legs])
+        terms = self._terms.get(latencies)
+        if terms is None:
+            bandwidths = [leg.bandwidth for leg in legs]
+            terms = self._terms[latencies] = self.model.terms(latencies, bandwidths)
+        return terms
+
     def _radio(self, end: Attachment, sent: float, received: float) -> Joules:
         """Joules of a station's radio a payload byte, for bytes sent and received on the wire."""
         up, down = self._ways[end.station.name]
@@ -227,14 +239,14 @@ class Network:
         receiving = radio.receive * down.hop.on_air * down.slowness + radio.receiving
         return sent * sending + received * receiving
 
-    def _path(self, source: str, target: str) -> list[str]:
+    def _path(self, source: str, target: str) -> list[Leg]:
         known = self._paths.get((source, target))
         if known is None:
             try:
-                known = nx.dijkstra_path(self._graph, source, target, weight="latency")
+                path = nx.dijkstra_path(self._graph, source, target, weight="latency")
             except (nx.NetworkXNoPath, nx.NodeNotFound) as error:
                 raise HetsimError(f"no path from {source} to {target} in the network") from error
-            self._paths[source, target] = known
+            known = self._paths[source, target] = [self._lines[step] for step in pairwise(path)]
         return known
 
 
@@ -244,6 +256,6 @@ def _price(power: Watts, bandwidth: Rate) -> Joules:
 
 
 def _take(uses: dict[Resource, float], leg: Leg, share: float) -> None:
-    if share:
-        for resource, use in leg.hop.uses.items():
-            uses[resource] = uses.get(resource, 0.0) + share * use * leg.slowness
+    share *= leg.slowness
+    for resource, use in leg.hop.uses.items():
+        uses[resource] = uses.get(resource, 0.0) + share * use

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import inf
+from typing import NamedTuple
 
 from hetsim.core.cost import Cost
 from hetsim.core.quantities import Bytes, Joules, Seconds
@@ -18,8 +19,7 @@ from hetsim.sim.requests import pipeline_time
 from hetsim.sim.sharing import Activity, Drawn, Resource, Sharing
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
+class Work(NamedTuple):
     """A part that computes `cost` on `node`."""
 
     node: Node
@@ -27,8 +27,7 @@ class Work:
     kind: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Flow:
+class Flow(NamedTuple):
     """A part that moves `size` bytes along `route`."""
 
     route: Route
@@ -75,7 +74,7 @@ class Job:
         self._marked: Joules = 0.0
         self.activity: Activity | None = None
         self._prices: list[Joules] = []
-        self._workers = dict.fromkeys(part.node for part in parts if isinstance(part, Work))
+        self._workers = dict.fromkeys([part.node for part in parts if isinstance(part, Work)])
 
     def start(self) -> None:
         """Let it progress from now on."""

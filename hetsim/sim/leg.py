@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from hetsim.core.quantities import Rate, Seconds, Watts
 from hetsim.sim.device import Radio
@@ -88,8 +88,7 @@ class Leg:
         self.jobs.pop(job, None)
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
+class Way(NamedTuple):
     """A route and what its numbers follow from."""
 
     route: Route

@@ -72,8 +72,13 @@ class Queue(Generic[T]):
         """Take out the member with the least key, which was just asked for."""
         entries, late = self._sorted, self._late
         if late and not (entries and entries[-1] < late[0]):
-            return self._members[heappop(late)[1]]
-        return self._members[entries.pop()[1]]
+            _, serial = heappop(late)
+        else:
+            _, serial = entries.pop()
+        self.least = entries[-1][0] if entries else inf
+        if late and late[0][0] < self.least:
+            self.least = late[0][0]
+        return self._members[serial]
 
     def clear(self, entries: Iterable[tuple[float, int]] = ()) -> None:
         """Start anew with `entries`."""

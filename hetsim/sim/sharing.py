@@ -221,11 +221,15 @@ class Sharing:
             Call(self.env, self._flush, priority=SOLVE)
 
     def _flush(self) -> None:
+        self._solve(self.env.now)
+
+    def _solve(self, now: Seconds) -> None:
+        """Solve what has changed at this instant."""
         self._flushing = False
         touched, self._touched = self._touched, {}
         if self._loose or self._torn:
             touched = self._regroup(touched)
-        now, payers = self.env.now, self._payers
+        payers = self._payers
         for component in touched:
             component.solve(now, payers)
             self.solves += 1
@@ -285,7 +289,7 @@ class Sharing:
                     activity.finish()
         if not scheduled:
             if self.env.peek() > now:
-                self._flush()
+                self._solve(now)
             else:
                 self._flushing = False
                 self._schedule()

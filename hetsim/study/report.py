@@ -35,6 +35,7 @@ def rebuild(
     measured: Path | None = None,
     work: Path | None = None,
     redraw: bool = False,
+    fresh: bool = False,
     progress: Callable[[str], None] = lambda text: None,
 ) -> Path:
     """Build `reports/NAME` and return its folder.
@@ -48,6 +49,7 @@ def rebuild(
             `../shared`.
         work: folder that keeps finished comparisons.
         redraw: make no comparison, draw the page from the tables in the folder.
+        fresh: make every comparison, also those that are kept; needed after a change of the code.
         progress: told what is being done.
 
     Raises:
@@ -61,6 +63,10 @@ def rebuild(
     work = work or Path("runs") / f"report-{name}-{scale}"
     folder = out or (Path("reports") / name if scale == "small" else work / "page")
     needs = report.needs(scale)
+    if redraw and fresh:
+        raise SpecError("contradicts --fresh", where="--redraw", remedy="Leave one of them out.")
+    if fresh:
+        shutil.rmtree(work, ignore_errors=True)
     if redraw:
         names = _provenance(folder)["tables"]
     else:

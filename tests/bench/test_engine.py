@@ -104,12 +104,13 @@ class Upload:
         self.flow = Activity(
             size(i),
             {fleet.lines[i]: 1.0, fleet.uplink: 1.0},
-            self.over,
+            self,
             payers={fleet.nodes[i]: {"radio": 0.5 / rate(i)}},
         )
         fleet.sharing.start(self.flow)
 
-    def over(self) -> None:
+    def __call__(self) -> None:
+        """It is over."""
         fleet, flow, i = self.fleet, self.flow, self.i
         now, name = fleet.env.now, fleet.nodes[i].name
         fleet.trace.spans.append(Span(0.0, now, name, "upload", flow.joules, flow.amount, "", i))

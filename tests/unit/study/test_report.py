@@ -98,6 +98,12 @@ def test_other_data_or_another_scale_is_compared_anew(folders: Folders) -> None:
     assert made == ["squares"] * 3
 
 
+def test_fresh_compares_anew(folders: Folders) -> None:
+    folders.build()
+    study.rebuild("sums", out=folders.out, measured=folders.measured, work=folders.work, fresh=True)
+    assert made == ["squares"] * 2
+
+
 def test_redraw_reads_the_tables_and_compares_nothing(folders: Folders) -> None:
     folder = folders.build()
     write_table(folder / "squares.csv", [{"n": 100, "square": 10_000}])
