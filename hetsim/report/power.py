@@ -1,7 +1,8 @@
 """What a chosen node drew over time, with its clocks, temperature and charge where known.
 
-Counters are steps. Where there are more than a screen can show, each point is the mean over an
-equal share of the time, so that the area under a power curve stays its joules.
+Counters are steps, but for temperature and charge, which move between two counters too. Where there
+are more than a screen can show, each point is the mean over an equal share of the time, so that the
+area under a power curve stays its joules.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ _TRACKS = (
     ("charge_j", "battery charge, Wh", 1.0 / 3600.0, "Wh", True),
     ("charge_wh", "battery charge, Wh", 1.0, "Wh", True),
 )
+_CURVES = ("temperature", "charge")
+"""Tracks of what changes between two counters too: lines, not steps."""
 
 Steps = list[tuple[Seconds, float]]
 
@@ -57,7 +60,10 @@ def section(trace: Trace) -> Section | None:
                 values = [value for _, value in [*steps, (end, steps[-1][1])]]
                 times = {"x": rounded(t * scale.factor for t in [*(t for t, _ in steps), end])}
             y = rounded((value * factor for value in values), 5)
-            rows.append({"title": text(title), "unit": text(unit), "zero": zero, "y": y, **times})
+            rows.append({
+                "title": text(title), "unit": text(unit), "zero": zero,
+                "curve": track.startswith(_CURVES), "y": y, **times,
+            })  # fmt: skip
         nodes.append(rows)
     choices = "".join(
         f'<option value="{i}">{text(actor)}</option>' for i, actor in enumerate(listed)

@@ -4,7 +4,7 @@ As long as a rising member i is below its ceiling, it progresses at rate w_i * p
 the members apart is their weight. The level V of a bundle is the integral of its pace; member i,
 which came at level V_i with a_i units to do, is complete at level V_i + a_i / w_i, whatever the
 pace does until then. A member whose ceiling c_i is below w_i * pace is capped: it progresses by the
-clock, and is a constant for all others. Two heaps tell who is complete first, two more who crosses
+clock, and is a constant for all others. Two queues tell who is complete first, two more who crosses
 over first as the pace changes, so an event costs O(log n) for n members.
 
 Source: virtual time of fair queueing, Parekh and Gallager, IEEE/ACM Trans. Networking 1(3), 1993.

@@ -27,7 +27,7 @@ class Call(simpy.Event):
 
     __slots__ = ("_function",)
     _ok, _value = True, None
-    callbacks: list[Callable[[Call], None]]  # pyright: ignore[reportIncompatibleVariableOverride]
+    callbacks: list[Callable[[Call], None]]
 
     def __init__(
         self,

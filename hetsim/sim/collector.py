@@ -8,16 +8,15 @@ run is done with holds no cycles and goes at once.
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
-
-_OFTEN = 50_000
+_OFTEN = 200_000
 """Objects that come, less those that go, until the collector looks at the young ones."""
 
 
 @contextmanager
-def at_rest() -> Iterator[None]:
+def at_rest() -> Generator[None]:
     """Keep what exists now out of the collector's way; afterwards all is as before.
 
     What someone else has frozen stays so, and then nothing is done.

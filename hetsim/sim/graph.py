@@ -178,7 +178,7 @@ class Network:
             legs = [self._ways[source][0], *legs]
         if ends[1]:
             legs = [*legs, self._ways[target][1]]
-        way = Way(Route(uses={}), tuple(legs), ends)
+        way = Way(Route(uses={}, payers={}), tuple(legs), ends)
         parties: dict[Party, None] = dict.fromkeys(legs)
         for end in ends:
             if end and end.state:

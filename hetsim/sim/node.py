@@ -2,8 +2,10 @@
 
 At every instant a node draws exactly one base state (off, sleep, idle) and, above it, its steady
 draws, what its activities draw and what it pays for the load of lines. Joules are exact whatever
-the rates did in between: a settlement charges base and steady power by time, and the rest by
-progress. The "power_w" counter holds the mean between two settlements.
+the rates did in between: base and steady power are charged by time, and the rest by progress. What
+goes by time is charged when someone asks or it changes; the rest, and a step of the "power_w"
+counter, whenever an activity of the node begins or ends. The counter holds the mean between two
+such steps.
 
 A node with parts that follow its power at every instant (a battery, heat) is `watching`: it is
 redrawn whenever a rate of its activities changes, so that its power is constant between two
@@ -38,7 +40,6 @@ if TYPE_CHECKING:
 
 _NEAR: Seconds = 60.0
 """From this time before a part wants to be looked at, the alarm is set to the very instant."""
-_new = tuple.__new__  # of a named tuple, at half the price
 _SAME = 1e-12
 """Relative change of a counter that is rounding, not news."""
 _KIND_OF_DOMAIN = {"cpu": "compute", "gpu": "compute", "memory": "memory"}
@@ -97,7 +98,8 @@ class Node:
         activities: work in progress that draws power here, and how much of each is charged; kept
             by the sharing.
         meters: lines whose load it pays for, and how much of each is charged; kept by the lines.
-        watching: whether a part of it needs its power at every instant.
+        watching: whether a part of it needs its power at every instant; change it only while it
+            pays for nothing.
         processor: its processor seconds a second, shared by jobs; none during a pause.
         pause: of the latest change of its operating points.
         points: operating point of each domain.
@@ -198,7 +200,7 @@ class Node:
         watts = self._watts + drawn / dt
         if abs(watts - self._shown) > _SAME * watts:
             self._shown = watts
-            self.trace.counters.append(_new(Counter, (self._settled, self.name, "power_w", watts)))
+            self.trace.counters.append(Counter(self._settled, self.name, "power_w", watts))
         if self.jobs:
             self.busy += dt
         self._settled = now
@@ -415,7 +417,10 @@ class Node:
         choice = self.governor.choose(
             View(domains=domains, points=self.points, busy=self._busy_shares())
         )
-        self.points = choice.points
+        self.points = tuple(  # the hardware obeys no governor that asks for more
+            min(point, len(domain.points) - 1)
+            for point, domain in zip(choice.points, domains, strict=True)
+        )
         changed = self.points != before
         if changed and self.pause.length:
             self.pause.change(self.env.now, before, self.points)

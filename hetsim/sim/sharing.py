@@ -145,11 +145,11 @@ class Sharing:
 
     def _enter(self, activity: Activity, now: Seconds) -> None:
         """Find its bundle, by what it shares now; if it is alone, by its first resource."""
-        shared: list[Resource] = []
+        key: tuple[Resource, ...] = ()
         for line in activity.uses:
             if line.count > 1:
-                shared.append(line)
-        key = tuple(shared) if shared else (next(iter(activity.uses)),)
+                key += (line,)
+        key = key or (next(iter(activity.uses)),)
         ceiling = activity.cap
         if len(key) < len(activity.uses):
             for line, use in activity.uses.items():
@@ -280,19 +280,29 @@ class Sharing:
         if len(ready) == 1:
             [activity] = ready
             self._part(activity, now)
-            activity.finish()
+            _finish(activity)
         else:
             ready.sort(key=lambda activity: activity.born)
             for activity, serial in [(activity, activity.serial) for activity in ready]:
                 if activity.bundle and activity.serial == serial:  # no earlier one stopped it
                     self._part(activity, now)
-                    activity.finish()
+                    _finish(activity)
         if not scheduled:
             if self.env.peek() > now:
                 self._solve(now)
             else:
                 self._flushing = False
                 self._schedule()
+
+
+def _finish(activity: Activity) -> None:
+    """Say that it has ended, once: whoever is told may hold it, which would be a cycle."""
+    finish, activity.finish = activity.finish, _ended
+    finish()
+
+
+def _ended() -> None:
+    """There is nothing to say any more."""
 
 
 def _component(bundle: Bundle) -> Component:

@@ -88,10 +88,9 @@ class Jobs:
         for stage in self.stages:
             self._check(stage)
         self.parts = tuple([self._part(stage) for stage in self.stages])
-        if self.claims:
-            self._check_memory()
+        self._check_memory()
         self.task.waiting = self
-        return (self.claims and self._admit()) or self._depart()
+        return self._admit() or self._depart()
 
     def _depart(self) -> bool:
         """Set out; False if there is nothing to wait for."""

@@ -64,7 +64,7 @@
       });
       return {
         type: "scatter", mode: "lines", x: track.x, x0: track.x0, dx: track.dx, y: track.y, yaxis: axisName,
-        line: { color: i ? "$mean" : "$line", width: 1.5, shape: "hv" },
+        line: { color: i ? "$mean" : "$line", width: 1.5, shape: track.curve ? "linear" : "hv" },
         hovertemplate: `%{y:.4g} ${track.unit} at %{x:.4g}<extra></extra>`,
       };
     });

@@ -84,6 +84,6 @@ def test_entries_of_those_who_left_do_not_pile_up():
     member(group, amount=1e6, ceiling=5.0)
     for _ in range(1000):
         group.remove(member(group, amount=1e6, ceiling=5.0))
-        assert group.fits(1.0) and group.due() == inf
+        assert group.due() == inf
     assert len(group._targets) < 100
     assert len(group._ceilings) < 100
