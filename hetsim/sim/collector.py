@@ -2,7 +2,7 @@
 
 A world of ten thousand devices is half a million objects that live as long as the run. Whenever a
 quarter as many have come, the collector would look at all of them again, and find nothing; what a
-run is done with holds no cycles and goes at once.
+run is done with holds few cycles, and goes at once where there is none.
 """
 
 from __future__ import annotations

@@ -229,7 +229,10 @@ class Jobs:
             self.kernel.wait(self.t0, next(iter(self.claims)).name, outcome)
 
     def _part(self, stage: Compute | Transfer) -> Work | Flow | None:
-        """What takes time in a stage, if anything does; a latency is apart."""
+        """Note the memory or the route of a stage; returns what takes time in it, if anything.
+
+        A latency is apart.
+        """
         if isinstance(stage, Compute):
             node = self.kernel.node(stage.node)
             self.claims[node] = self.claims.get(node, 0.0) + stage.cost.memory

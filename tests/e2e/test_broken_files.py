@@ -363,7 +363,7 @@ PROFILES = [
          "nominal: missing", 19),
     Case("clock without labels", "        columns:",
          '        nominal: {value: "1 GHz", source: "x"}\n        columns:',
-         "only a table with labels"),
+         "a table of frequencies has it already"),
     Case("fit draws nothing", "", re.sub(r'"[0-9.]+ W/GHz', '"0 W/GHz', PROFILE),
          "draws nothing", 31),
     Case("fit in watts", "1 W/GHz", "1 W", '"W" is no unit of power per frequency'),

@@ -19,7 +19,7 @@ from hetsim.testing.world import TOPOLOGY
 
 EVENTFUL = (
     "task.model={name: mlp, hidden: [12]}", "task.partition={name: dirichlet, alpha: 0.3}",
-    "fleet[0].availability={name: random, up: 60 ms, down: 60 ms}", "pace.deadline=250 ms",
+    "fleet[0].availability={name: random, up: 40 ms, down: 40 ms}", "pace.deadline=200 ms",
     "governor=schedutil", "stop.rounds=4",
 )  # fmt: skip
 """Somebody leaves, somebody is late, clocks move: every kind of event takes part."""

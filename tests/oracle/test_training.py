@@ -201,7 +201,8 @@ def test_the_mean_is_taken_in_double_precision(lab: Lab, resident: Resident) -> 
     """Ten thousand numbers that float32 sums would lose digits of."""
     many = [1.0 + 1e-7 * index for index in range(1000)]
     states: list[State] = [{"w": torch.tensor([item], dtype=torch.float32)} for item in many]
-    refs = [Ref.of("initial", arch="", number=index) for index in range(len(states))]
+    arch = model("logistic").arg("arch")
+    refs = [Ref.of("initial", arch=arch, number=index) for index in range(len(states))]
     mean = ops.compute(ops.mean(refs), states, resident)["w"]
     exact = np.mean([float(state["w"]) for state in states])
     assert float(mean) == float(np.float32(exact))

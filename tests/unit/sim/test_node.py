@@ -6,13 +6,16 @@ from math import inf
 from typing import Any
 
 import pytest
+import simpy
 
 from hetsim.core.cost import Cost
+from hetsim.core.trace import Trace
 from hetsim.sim.clock import Call
 from hetsim.sim.governors.base import Choice, View
 from hetsim.sim.network.wifi import Wifi
 from hetsim.sim.node import Node
 from hetsim.sim.requests import Child, Compute, Gather, Sleep, Stream, Transfer
+from hetsim.sim.sharing import Activity, Resource, Sharing
 from hetsim.sim.world import World, domain, profile
 
 PHONE = profile(name="phone", idle=2.0, sleep=0.5, off=0.125)
@@ -242,3 +245,17 @@ def test_a_steady_draw_lasts_until_it_is_ended():
     assert node.energy == {"idle": 12.0, "radio_tail": 3.0 * 4.0 + 0.5 * 4.0}
     power = [(c.t, c.value) for c in world.trace.counters if c[1:3] == ("a", "power_w")]
     assert power == [(0.0, 2.0), (1.0, 5.0), (2.0, 5.5), (5.0, 2.5)]
+
+
+def test_base_power_waits_until_someone_asks():
+    """Ends of activities charge what they drew; the counter has base power in it all the same."""
+    env, trace = simpy.Environment(), Trace()
+    node = Node(env, trace, "n", "device", base={"idle": {"idle": 2.0}})
+    line, sharing = Resource("line", 1.0), Sharing(env)
+    sharing.start(Activity(4.0, {line: 1.0}, lambda: None, payers={node: {"radio": 3.0}}))
+    env.run(10.0)
+    assert node.energy == {"radio": 12.0}
+    node.settle(10.0)
+    assert node.energy == {"radio": 12.0, "idle": 20.0}
+    steps = [(step.t, step.value) for step in trace.counters if step.track == "power_w"]
+    assert steps == [(0.0, 5.0), (4.0, 2.0)]

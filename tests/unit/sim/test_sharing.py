@@ -299,3 +299,25 @@ def test_dead_wake_ups_hold_no_activities(desk: Desk):
     desk.env.run(desk.env.now + 1.0)
     gc.collect()
     assert sum(token() is not None for token in tokens) == 0
+
+
+def test_what_has_ended_holds_nobody(desk: Desk):
+    """A caller and its activity know each other; once it is over they go without the collector."""
+
+    class Caller:
+        def __init__(self, line: Resource) -> None:
+            self.activity = Activity(1.0, {line: 1.0}, self.over)
+
+        def over(self) -> None:
+            desk.end("caller")
+
+    caller = Caller(Resource("link", 1.0))
+    known = weakref.ref(caller)
+    desk.sharing.start(caller.activity)
+    del caller
+    gc.disable()
+    try:
+        assert desk.run() == {"caller": 1.0}
+        assert known() is None
+    finally:
+        gc.enable()
