@@ -121,7 +121,7 @@ def test_json_of_explain(kind: str) -> None:
 # --- explain --------------------------------------------------------------------------------------
 
 THINGS = [
-    ("device", "raspberry_pi_4b", "Where each number comes from"),
+    ("device", "raspberry_pi_4b", "Where the others come from"),
     ("method", "fedprox", "mu"),
     ("network", "lte", "transmit"),
     ("policy", "sync", "deadline"),
