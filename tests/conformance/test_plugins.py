@@ -100,7 +100,7 @@ class TestCharging(AvailabilitySuite):
     )
 
 
-class TestReplay(AvailabilitySuite):
+class TestPresenceReplay(AvailabilitySuite):
     plugin = "replay"
     options: ClassVar[Mapping[str, Any]] = {"file": str(PRESENCE), "start": "random"}
     steps: ClassVar[tuple[tuple[float, float], ...]] = ((0.0, 1.0), (3.0, 0.0), (5.0, 1.0))

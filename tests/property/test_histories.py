@@ -20,7 +20,7 @@ CHUNK = 50
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "first" in metafunc.fixturenames:
-        count = metafunc.config.getoption("--histories")
+        count = int(metafunc.config.getoption("--histories") or 0)
         metafunc.parametrize("first", range(0, count, CHUNK))
 
 

@@ -89,7 +89,7 @@ class Ble:
         return Radio(transmit=self.transmit, receive=self.receive, idle=self.idle)
 
     @property
-    def rates(self) -> tuple[Rate, Rate] | None:
+    def rates(self) -> tuple[Rate, Rate]:
         """Of a peripheral that has the central for itself."""
         rate = floor(self.interval / self.exchange) * self.payload / self.interval
         return rate, rate

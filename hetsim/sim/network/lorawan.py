@@ -114,7 +114,7 @@ class Lorawan:
         return Radio(transmit=self.transmit, receive=self.receive, idle=self.idle)
 
     @property
-    def rates(self) -> tuple[Rate, Rate] | None:
+    def rates(self) -> tuple[Rate, Rate]:
         """As far as the duty cycles allow, of a device that has the gateway for itself."""
         return (
             self.duty_cycle * self.message / self.time_on_air(self.message),

@@ -87,7 +87,7 @@ class Nbiot:
         return Radio(transmit=self.transmit, receive=self.receive, idle=self.idle)
 
     @property
-    def rates(self) -> tuple[Rate, Rate] | None:
+    def rates(self) -> tuple[Rate, Rate]:
         """Of a station that is given none."""
         up = self._payload(_UP[self.tones][0], _BLOCK_UP)
         return up, self._payload(_DOWN, _BLOCK_DOWN)

@@ -105,7 +105,7 @@ class Nr:
         )
 
     @property
-    def rates(self) -> tuple[Rate, Rate] | None:
+    def rates(self) -> tuple[Rate, Rate]:
         """Of a station that is given none."""
         band = _BANDS[self.band]
         return (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -29,9 +29,8 @@ def presence(world: World) -> tuple[Node, Presence]:
     return node, Presence(world.kernel, node)
 
 
-def at(world: World, when: float, what: object) -> None:
-    assert callable(what)
-    Call(world.kernel.env, lambda: what(), when)
+def at(world: World, when: float, what: Callable[[], None]) -> None:
+    Call(world.kernel.env, what, when)
 
 
 def wait(world: World, seconds: float) -> None:

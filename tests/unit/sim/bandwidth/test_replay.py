@@ -1,4 +1,5 @@
 from math import inf
+from typing import Any
 
 import pytest
 
@@ -67,6 +68,6 @@ def test_one_row_is_constant():
 @pytest.mark.parametrize(
     "options", [{"file": ""}, {"file": "x.csv", "end": "clamp", "start": "random"}]
 )
-def test_what_makes_no_sense_is_refused(options: dict[str, str]):
+def test_what_makes_no_sense_is_refused(options: dict[str, Any]):
     with pytest.raises(ValueError, match=r"empty|loop"):
         Replay(**options)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import ceil
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 
@@ -22,7 +22,7 @@ from hetsim.sim.requests import Child, Gather, Transfer
 from hetsim.sim.world import SERVER, World
 
 MEGABIT = 125e3
-QUIET = {"latency": 0.0, "promotion": 0.0, "tail": 0.0, "connected": 0.0}
+QUIET: dict[str, Any] = {"latency": 0.0, "promotion": 0.0, "tail": 0.0, "connected": 0.0}
 LONG = 60.0
 """Seconds after which every flow is still under way."""
 
@@ -247,13 +247,13 @@ def test_the_fluid_count_is_at_most_one_message_off() -> None:
         ({"preamble": 5}, "6 symbols"),
     ],
 )
-def test_what_the_standard_does_not_allow_is_refused(options: dict[str, float], fault: str) -> None:
+def test_what_the_standard_does_not_allow_is_refused(options: dict[str, Any], fault: str) -> None:
     with pytest.raises(ValueError, match=fault):
         Lorawan(**options)
 
 
 @pytest.mark.parametrize("options", [{"payload": 245.0}, {"interval": 5.0}, {"interval": 1e-3}])
-def test_bluetooth_has_limits(options: dict[str, float]) -> None:
+def test_bluetooth_has_limits(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="between"):
         Ble(**options)
 
@@ -272,7 +272,12 @@ def test_headers_and_repetitions_make_the_payload_slower() -> None:
 
 
 def test_twelve_single_tone_senders_fit_beside_each_other() -> None:
-    for tones, count, share in (("single", 12, 1.0), ("single", 24, 0.5), ("multi", 12, 1 / 12)):
+    cases: tuple[tuple[Literal["single", "multi"], int, float], ...] = (
+        ("single", 12, 1.0),
+        ("single", 24, 0.5),
+        ("multi", 12, 1 / 12),
+    )
+    for tones, count, share in cases:
         nbiot = Nbiot(tones=tones, **QUIET)
         rate = nbiot.rates[0]
         got, _ = throughputs(nbiot, {f"n{i}": rate for i in range(count)})
