@@ -278,6 +278,10 @@ def calibrate(
         else:
             _show(carried.sheet(), as_json)
         return
+    for option, chooses in (("--train", train), ("--design", design)):
+        if chooses is not None:
+            share: dict[str, object] = {"--fraction": _given(context, "fraction")}
+            _refuse(share, f"does not go with {option}", "Leave one of them out.")
     telling = {"--points": points, "--deadline": deadline}
     _refuse(telling, "goes with --from only", "Add --from SWEEP.csv, another workload's sweep.")
     from hetsim.study import calibrate as study

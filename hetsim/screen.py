@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from hetsim.study.explain import Sheet
     from hetsim.study.simulate import Result
 
-_WIDE = 120
+_WIDE, _NAMED = 120, 5
 
 
 @contextmanager
@@ -73,12 +73,21 @@ def closing(result: Result) -> None:
     table.add_column(overflow="fold")
     for question, answer in answers(summary):
         table.add_row(question, answer)
+    flat = dict.fromkeys(note.actor for note in result.trace.notes if note.cause == "battery")
+    if len(flat) > summary["dropouts"]["battery"]:
+        table.add_row("Ran empty", _few(list(flat)))
     for note in result.trace.notes:
         if note.cause == "end":
             table.add_row("Ended early", note.text)
     if result.folder:
         table.add_row("Written to", str(result.folder))
     console.print(table)
+
+
+def _few(names: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"{', '.join(names[:_NAMED])}{more}"
 
 
 def show(sheet: Sheet) -> None:

@@ -127,8 +127,24 @@ class Network:
     def change(self, leg: Leg, *, rate: Rate | None = None, up: bool | None = None) -> None:
         """Give a leg another rate, or cut and mend it, from now on; flows wait during an outage."""
         before = leg.bandwidth
-        leg.rate = leg.rate if rate is None else rate
+        leg.own = leg.own if rate is None else rate
         leg.up = leg.up if up is None else up
+        self._changed(leg, before)
+
+    def impose(self, leg: Leg, holder: object, rate: Rate | None) -> None:
+        """Hold a leg at `rate` on behalf of `holder` from now on; None lets go of it.
+
+        The newest that holds a leg decides; a trace goes on behind its back.
+        """
+        before = leg.bandwidth
+        if rate is None:
+            leg.imposed.pop(holder, None)
+        else:
+            leg.imposed[holder] = rate
+        self._changed(leg, before)
+
+    def _changed(self, leg: Leg, before: Rate) -> None:
+        """Let everything follow what `leg` carries now."""
         if leg.bandwidth == before:
             return
         if leg.line:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from hetsim.core.errors import si
 from hetsim.core.quantities import Rate, Seconds
 from hetsim.sim.clock import Call
 
@@ -55,9 +56,8 @@ class Incidents:
         self._serial += 1
         reason, presence = f"crashed ({self._serial})", self.presences[name]
         away = "off" if lasts is None else "idle"
-        self.at(
-            when, partial(presence.leave, reason, away), lasts, partial(presence.come, reason)
-        )  # fmt: skip
+        leave = partial(presence.leave, reason, away, "crashed")
+        self.at(when, leave, lasts, partial(presence.come, reason))
 
     def pause(self, name: str, when: Seconds, lasts: Seconds | None) -> None:
         """A node computes nothing for a while, then goes on; its transfers go on all along."""
@@ -74,19 +74,18 @@ class Incidents:
     def bandwidth(
         self, name: str, legs: Sequence[Leg], rate: Rate, when: Seconds, lasts: Seconds | None
     ) -> None:
-        """`legs` carry `rate` for a while, then what they carried before."""
-        before: dict[Leg, Rate] = {}
+        """`legs` carry `rate` for a while; of several that overlap the newest holds."""
+        holder = object()
 
         def begin() -> None:
-            before.update({leg: leg.rate for leg in legs})
-            self._note(name, "another bandwidth")
+            self._note(name, f"held at {si(rate)}B/s")
             for leg in legs:
-                self.kernel.network.change(leg, rate=rate)
+                self.kernel.network.impose(leg, holder, rate)
 
         def end() -> None:
-            self._note(name, "the bandwidth of before")
+            self._note(name, "no longer held at another bandwidth")
             for leg in legs:
-                self.kernel.network.change(leg, rate=before[leg])
+                self.kernel.network.impose(leg, holder, None)
 
         self.at(when, begin, lasts, end)
 

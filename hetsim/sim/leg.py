@@ -41,7 +41,8 @@ class Leg:
 
     Attributes:
         hop: what it is when nothing is wrong.
-        rate: its present rate, outages apart.
+        own: its rate while nobody imposes another one; a trace changes it.
+        imposed: rates that incidents hold it at, by incident; the newest holds.
         up: whether it is there at all.
         back: the leg the other way.
         routes: those that its bandwidth tells anything, there or back.
@@ -51,10 +52,13 @@ class Leg:
         parties: who else is told of its jobs.
     """
 
-    __slots__ = ("back", "hop", "jobs", "line", "parties", "payer", "rate", "routes", "up")
+    __slots__ = (
+        "back", "hop", "imposed", "jobs", "line", "own", "parties", "payer", "routes", "up",
+    )  # fmt: skip
 
     def __init__(self, hop: Hop, line: Resource | None = None) -> None:
-        self.hop, self.rate, self.up, self.line = hop, hop.rate, True, line
+        self.hop, self.own, self.up, self.line = hop, hop.rate, True, line
+        self.imposed: dict[object, Rate] = {}
         self.back = self
         self.routes: list[Way] = []
         self.jobs: dict[Any, None] = {}
@@ -66,6 +70,11 @@ class Leg:
         """A line, or one direction of it."""
         resource = Resource(name, bandwidth)
         return cls(Hop(uses={resource: 1.0}, rate=bandwidth, latency=latency), resource)
+
+    @property
+    def rate(self) -> Rate:
+        """Its present rate, outages apart: the newest that is imposed, else its own."""
+        return next(reversed(self.imposed.values()), self.own)
 
     @property
     def bandwidth(self) -> Rate:

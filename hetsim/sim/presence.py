@@ -27,11 +27,11 @@ class Presence:
     def __init__(self, kernel: Kernel, node: Node) -> None:
         self._kernel, self._node = kernel, node
 
-    def leave(self, absence: str, away: Away) -> None:
-        """Go, or stay away for one more reason; the first one is told to whoever reads."""
+    def leave(self, absence: str, away: Away, why: str = "") -> None:
+        """Go, or stay away for one more reason; why is told to whoever reads, if it goes now."""
         self._node.absences.setdefault(absence, away)
         if self._node.present:
-            self._kernel.kill(self._node, "churn", away, absence)
+            self._kernel.kill(self._node, "churn", away, why or absence)
         else:
             self._sink()
 

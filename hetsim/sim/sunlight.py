@@ -29,6 +29,7 @@ from hetsim.sim.supply import Steps
 
 DAY: Seconds = 86_400.0
 _STEPS = 288
+_ZENITH = 1098.0 * exp(-0.057)
 _RATED = 1000.0
 """W/m2 at which a panel gives its peak power."""
 
@@ -52,6 +53,11 @@ class Sunlight:
     clock: Seconds = 0.0
     clearness: tuple[Fraction, Fraction] = (1.0, 1.0)
     rng: np.random.Generator
+
+    @property
+    def most(self) -> Watts:
+        """At a sun in the zenith of the clearest day."""
+        return self.peak * self.clearness[1] * _ZENITH / _RATED
 
     def changes(self) -> Steps:
         """Five-minute steps, day after day, from the time of day at t = 0 on."""

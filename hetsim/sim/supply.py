@@ -22,6 +22,11 @@ End = Literal["loop", "clamp"]
 class Supply(Protocol):
     """A charger or a panel."""
 
+    @property
+    def most(self) -> Watts:
+        """What it never offers more than."""
+        ...
+
     def changes(self) -> Steps:
         """Watts that it offers, step by step from 0 on."""
         ...
@@ -46,6 +51,11 @@ class Charger:
         edges = [0.0, *(edge for window in self.on for edge in window), self.period]
         if edges != sorted(edges) or any(start == end for start, end in self.on):
             raise ValueError("the windows are empty, not in order, overlap or end after the period")
+
+    @property
+    def most(self) -> Watts:
+        """Its power."""
+        return self.power
 
     def changes(self) -> Steps:
         """The edges of the windows, period after period.
@@ -80,6 +90,11 @@ class Replay:
 
     rows: tuple[tuple[Seconds, Watts], ...]
     end: End = "loop"
+
+    @property
+    def most(self) -> Watts:
+        """The largest of its rows."""
+        return max(watts for _, watts in self.rows)
 
     def changes(self) -> Steps:
         """The rows, again and again if they loop.

@@ -51,6 +51,7 @@ from hetsim.learn.numerics import model_hash, single_thread
 from hetsim.learn.resident import Resident
 from hetsim.learn.store import MemoryStore, Store
 from hetsim.sim.availability.base import Availability, Circumstances
+from hetsim.sim.availability.charging import Charging
 from hetsim.sim.battery import BatteryPack
 from hetsim.sim.device import Profile, Radio
 from hetsim.sim.governors.base import Governor, Particular
@@ -195,6 +196,7 @@ class Scenario:
                 remedy="Leave out --cost-only, or stop after rounds or time.",
             )
         self._check_governors()
+        self._check_charging()
         for place, group in enumerate(spec.fleet):
             self._check_battery(place, group)
         self.method()
@@ -236,6 +238,21 @@ class Scenario:
         """Content of the file by which a group comes and goes, if there is one."""
         name = self.spec.fleet[place].availability.options.get("file")
         return tuple(zip(*read_steps(self.traces[name], "fraction"), strict=True)) if name else ()
+
+    def _check_charging(self) -> None:
+        """A device that is there only while it is charged must be charged at some time."""
+        for member in {member.place: member for member in self._members}.values():
+            pattern, sources = member.availability, self._supplies(member.place)
+            most = sum(source.most for source in sources)
+            if isinstance(pattern, Charging) and most <= pattern.least:
+                place = ("fleet", member.place, "availability")
+                offer = f"offers more than {most:g} W" if sources else "charges its battery"
+                raise SpecError(
+                    f"it is never there: nothing {offer}.",
+                    where=self.spec.where(*place),
+                    key=key_of(place),
+                    remedy="Give its battery a `charger:` or a panel of more than `least`.",
+                )
 
     def _check_governors(self) -> None:
         """A group's own governor must suit it; the topology's, at least one group that uses it."""
@@ -466,7 +483,9 @@ class Scenario:
                 rng=stream, offered=together(self._supplies(member.place)),
                 steps=self._steps(member.place),
             )  # fmt: skip
-            presence.follow("left", member.availability.changes(about), away)
+            charging = isinstance(member.availability, Charging)
+            reason = "left the charger" if charging else "left"
+            presence.follow(reason, member.availability.changes(about), away)
             if crashes:
                 stream = rng(self.spec.seed, "sim/crashes", name)
                 rebooting = Reboots(every=crashes.every, reboot=crashes.reboot)

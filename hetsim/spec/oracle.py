@@ -154,7 +154,6 @@ class Answer(_Entry):
     """What the oracle says of a scenario."""
 
     format: Literal["hetsim-oracle-expected/1"]
-    scenario: _Name
     digest: str = Field(alias="scenario_sha256", default="")
     activities: dict[str, Outcome]
     nodes: dict[str, Drawn]

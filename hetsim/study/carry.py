@@ -28,6 +28,8 @@ from hetsim.study.work import Floats
 
 MOST = 64
 """Settings that are used at most: from there on a fit of their own (`calibrate`) is better."""
+_STRANGE = 0.1
+"""Share of a sweep's clocks that the other of the same board may lack."""
 _COLUMNS = ("CPU", "GPU", "memory")
 
 
@@ -129,6 +131,7 @@ def carry(
     limit = None if deadline is None else _deadline(deadline)
     sweep, known = read_sweep(target), read_sweep(source)
     board = calibrated(known)
+    _one_board(sweep, known)
     rows = np.arange(len(sweep)) if points is None else _rows(board, sweep, points)
     if not sweep.measured:
         if points is None or limit is not None:
@@ -156,6 +159,20 @@ def carry(
         deadlines=study(found, sweep) if held_out else None,
         choice=None if limit is None else choose(found, limit),
     )
+
+
+def _one_board(sweep: Sweep, known: Sweep) -> None:
+    """Refuse sweeps whose clocks differ: what one board does says nothing of another.
+
+    Raises:
+        SpecError: they are of two boards.
+    """
+    for place, name in enumerate(_COLUMNS):
+        mine, theirs = set(sweep.clocks[:, place].tolist()), set(known.clocks[:, place].tolist())
+        if len(mine - theirs) > _STRANGE * len(mine):
+            what = f"{len(mine - theirs)} of {len(mine)} {name} clocks are not in {known.name}."
+            remedy = "Give a sweep of the same board, under another workload."
+            raise SpecError(what, where=f"--from {known.name}", remedy=remedy)
 
 
 def _rows(board: Board, sweep: Sweep, points: int) -> NDArray[np.intp]:

@@ -20,10 +20,15 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
+from hetsim.core.rng import rng
+
 Floats = NDArray[np.float64]
 
 _LENGTH = (0.2, 30.0)
 """Bounds of a length scale, in standard deviations of the log frequency."""
+_MOST = 300
+"""Rows that the hyperparameters are taken from, drawn evenly: the search costs their number cubed,
+again and again; the process itself sees all rows."""
 _SIGNAL = (1e-2, 1e2)
 _WHITE = (1e-4, 1.0)
 """Bounds of the two variances, in mean squares of the residual."""
@@ -48,9 +53,15 @@ class Residual:
         self._low, self._high = min(target.min(), 0.0), max(target.max(), 0.0)
         kernel = ConstantKernel(1.0, _SIGNAL) * Matern(cast(Any, np.ones(3)), _LENGTH, nu=2.5)
         self._process = GaussianProcessRegressor(kernel + WhiteKernel(1e-2, _WHITE))
+        features, scaled = self._features(clocks), target / self._scale
+        some = rng(0, "sim/calibrate/residual").permutation(len(scaled))[:_MOST]
+        some.sort()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # a scale at its bound is an answer
-            self._process.fit(self._features(clocks), target / self._scale)
+            self._process.fit(features[some], scaled[some])
+        if len(some) < len(scaled):
+            known = GaussianProcessRegressor(cast(Any, self._process).kernel_, optimizer=None)
+            self._process = known.fit(features, scaled)
 
     def __call__(self, clocks: Floats) -> Floats:
         """The factor at `clocks`."""

@@ -25,7 +25,7 @@ class Charging:
     away: Away = "sleep"
 
     def changes(self, about: Circumstances) -> Changes:
-        """Where the offer passes `least`; without any source it is never there."""
+        """Where the offer passes `least`; ask only where it does so now and then."""
         present = True
         steps = [(0.0, 0.0)]
         first = next(about.offered, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 
@@ -89,6 +90,39 @@ def test_another_bandwidth_for_a_while(world: World, incidents: Incidents) -> No
     incidents.bandwidth("switch--edge", world.kernel.network.legs("switch--edge"), 1.0, 1.0, 2.0)
     [outcome] = play(world, upload("a", 10.0))
     assert outcome.finished == pytest.approx(1.0 + 2.0 + 1.0)
+
+
+@pytest.mark.parametrize(
+    "second", [(2.0, 10.0), (2.0, 1.0), (9.0, 1.0)], ids=["crossed", "nested", "apart"]
+)
+def test_of_bandwidths_that_overlap_the_newest_holds(
+    world: World, incidents: Incidents, second: tuple[float, float]
+) -> None:
+    """12 B: 4 B/s, from 1 on 2 B/s until 5, in the second one 0.5 B/s; then 4 B/s again."""
+    legs = world.kernel.network.legs("switch--edge")
+    incidents.bandwidth("switch--edge", legs, 2.0, 1.0, 4.0)
+    incidents.bandwidth("switch--edge", legs, 0.5, *second)
+    [outcome] = play(world, upload("a", 12.0))
+    moved, now = 0.0, 0.0
+    steps = sorted({0.0, 1.0, 5.0, second[0], sum(second), 100.0})
+    for begin, end in pairwise(steps):
+        held = second[0] <= begin < sum(second)
+        rate = 0.5 if held else 2.0 if 1.0 <= begin < 5.0 else 4.0
+        if moved + rate * (end - begin) >= 12.0:
+            now = begin + (12.0 - moved) / rate
+            break
+        moved += rate * (end - begin)
+    assert outcome.finished == pytest.approx(now)
+
+
+def test_a_trace_goes_on_behind_a_bandwidth_that_is_imposed(world: World) -> None:
+    network = world.kernel.network
+    [leg, *_] = network.legs("switch--edge")
+    network.impose(leg, "incident", 1.0)
+    network.change(leg, rate=8.0)
+    assert leg.bandwidth == 1.0
+    network.impose(leg, "incident", None)
+    assert leg.bandwidth == 8.0
 
 
 def test_a_pause_stops_the_work_and_its_joules(world: World, incidents: Incidents) -> None:
