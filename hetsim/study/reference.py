@@ -35,7 +35,7 @@ from scipy.optimize import brentq
 from hetsim.study.history import History, Job, Machine, Store
 
 _RTOL = 1e-13
-_LONGEST = 0.02
+_LONGEST = 0.005
 """Longest step, as a share of the history: crossings are interpolated inside a step."""
 _FULL, _EMPTY, _BACK, _DONE = "full", "empty", "back", "done"
 _HOT, _COOL, _CORNER = "hot", "cool", "corner"

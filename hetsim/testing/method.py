@@ -16,8 +16,8 @@ from hetsim.testing.world import check_books, play, tiny
 
 MISFORTUNES = {
     "deadline": ("pace.deadline=200 ms",),
-    "battery": ("fleet[1].battery={charge: 0.00001 %}",),
-    "churn": ("fleet[0].availability={name: random, up: 50 ms, down: 50 ms}",),
+    "battery": ("fleet[1].battery={charge: 0.0002 %, model: linear}",),
+    "churn": ("fleet[0].availability={name: random, up: 25 ms, down: 25 ms}",),
     "memory": ("fleet[1].profile=stm32l4r5", "task.model={name: mlp, hidden: [2000]}"),
     "data": ("fleet[0].data=none",),
 }
