@@ -146,8 +146,16 @@ def _lead(trace: Trace, tracks: dict[str, dict[str, Steps]]) -> str:
     mean = trace.summary["energy_j"]["total"] / (trace.summary["simulated_s"] or 1.0)
     return (
         f"All nodes together drew {significant(mean)} W on average. The highest draw of one node "
-        f"was {significant(peaks[top])} W, by {text(top)}."
+        f"was {significant(peaks[top])} W, by {text(top)}.{_heat(trace)}"
     )
+
+
+def _heat(trace: Trace) -> str:
+    """A sentence on who was slowed down by heat, if anybody was."""
+    held = [row["throttled_s"] for row in trace.devices if row["throttled_s"]]
+    if not held:
+        return ""
+    return f" Heat held back {count(len(held), 'device')}, one of them for {duration(max(held))}."
 
 
 def _statement(nodes: int, listed: int, thinned: bool, width: Seconds) -> str:

@@ -63,6 +63,7 @@ def _device_columns(rows: Sequence[Row]) -> list[Column]:
             if any(row[column] for row in rows)
         ),
         number("Hottest", "temperature_max_c", "°C"),
+        number("Held back by heat", "throttled_s", "s"),
         number("Peak memory", "peak_memory_b", "MB", 1e-6),
         number("Sent up", "bytes_up", "MB", 1e-6), number("Received", "bytes_down", "MB", 1e-6),
         Column(

@@ -32,8 +32,8 @@ DEVICES = {
     "memory_j": "float64", "radio_j": "float64", "link_j": "float64", "idle_j": "float64",
     "radio_idle_j": "float64", "loss_j": "float64", "busy_s": "float64",
     "battery_end_wh": "float64?", "charged_j": "float64", "supplied_j": "float64",
-    "temperature_max_c": "float64?", "peak_memory_b": "float64", "bytes_up": "float64",
-    "bytes_down": "float64", "excluded": "string",
+    "temperature_max_c": "float64?", "throttled_s": "float64?", "peak_memory_b": "float64",
+    "bytes_up": "float64", "bytes_down": "float64", "excluded": "string",
 }  # fmt: skip
 """One row a node that draws power; `excluded` says why it could not take part, or nothing.
 

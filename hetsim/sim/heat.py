@@ -91,6 +91,7 @@ class HeatState:
         ambient: around it.
         temperature: now.
         hottest: highest so far.
+        throttled: seconds in which a trip was active.
         tripped: which trips are active, in the body's order.
     """
 
@@ -98,6 +99,7 @@ class HeatState:
     ambient: Celsius = ROOM
     temperature: Celsius = ROOM
     hottest: Celsius = field(init=False)
+    throttled: Seconds = 0.0
     tripped: list[bool] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -127,6 +129,8 @@ class HeatState:
         >>> heat.advance({"idle": 200.0}, 50.0), round(heat.temperature, 6)
         (0.0, 50.284822)
         """
+        if any(self.tripped):
+            self.throttled += dt
         towards = self._steady(self._warming(used) / dt)
         self.temperature -= (towards - self.temperature) * expm1(-dt / self._constant)
         self.hottest = max(self.hottest, self.temperature)

@@ -24,7 +24,7 @@ import simpy
 
 from hetsim.core.cost import Cost
 from hetsim.core.quantities import Bytes, Fraction, Joules, Seconds, Watts
-from hetsim.core.trace import BASE_KINDS, Counter, Trace
+from hetsim.core.trace import BASE_KINDS, Counter, Note, Trace
 from hetsim.sim.battery import BatteryState
 from hetsim.sim.clock import Call
 from hetsim.sim.device import Profile
@@ -148,7 +148,7 @@ class Node:
         if battery:
             self._parts.append((battery, self._battery_changed))
         if heat:
-            self._parts.append((heat, self.govern))
+            self._parts.append((heat, self._heat_changed))
         self.watching = bool(self._parts)
         self.jobs: dict[Job, None] = {}
         self.points = tuple(0 for _ in self.domains)
@@ -370,6 +370,14 @@ class Node:
             self._count(part.track, before + change * step / steps, when)
         if abs(part.value - self._known[part.track]) >= part.grain:
             self._count(part.track, part.value, self._settled + dt)
+
+    def _heat_changed(self) -> None:
+        """A trip begins or ends: follow it; whoever reads is told of the first one."""
+        assert self.heat
+        if not self.heat.throttled:
+            text = f"throttles for the first time, at {self.heat.temperature:.1f} °C"
+            self.trace.notes.append(Note(self.env.now, self.name, "heat", text))
+        self.govern()
 
     def switch(self, state: str) -> None:
         """Enter a base state: "off", "sleep" or "idle"."""

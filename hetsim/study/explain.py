@@ -82,7 +82,7 @@ def explain(kind: str | None = None, name: str | None = None) -> Sheet:
             for registry in _POLICIES:
                 if name in registry.names():
                     return _plugin(registry, name)
-            known = [each for registry in _POLICIES for each in registry.names()]
+            known = sorted({each for registry in _POLICIES for each in registry.names()})
             raise UnknownName("policy", name, known, where="explain")
         case "network":
             from hetsim.study.network_page import network_page

@@ -104,6 +104,11 @@ def test_thermal_throttle(cases: dict[str, Case], name: str) -> None:
         assert names[clock] == switch["to"]
     warm = {c.t: c.value for c in world.trace.counters if c[1:3] == ("a", "temperature_c")}
     assert [warm[t] for t, _ in clocks[1:]] == [switch["temp_C"] for switch in expected["switches"]]
+    switches = [switch["t_s"] for switch in expected["switches"]]
+    held = sum(switches[1::2]) - sum(switches[::2])
+    assert node.heat.throttled == pytest.approx(held, rel=TOLERANCE)
+    told = [note.t for note in world.trace.notes if note.cause == "heat"]
+    assert told == pytest.approx(switches[:1], rel=TOLERANCE)
     if expected["switches"]:
         assert node.heat.hottest == case["throttle_C"]
 

@@ -189,6 +189,7 @@ def _row(node: str, books: _Books, until: float) -> dict[str, Any]:
         "battery_end_wh": (0.0 if books.dead else 11.2) if books.scope == "battery" else None,
         "charged_j": 0.0, "supplied_j": 0.0,
         "temperature_max_c": 47.25 if books.scope == "rails" else None,
+        "throttled_s": 3.5 if books.scope == "rails" else None,
         "peak_memory_b": 1.42e7, "bytes_up": books.up, "bytes_down": books.down,
         "excluded": books.excluded,
     }  # fmt: skip

@@ -30,7 +30,7 @@ COLUMNS = {
     "devices": "device role profile power_scope rounds_done dropped_battery dropped_memory "
     "dropped_deadline dropped_churn energy_j active_j participant_j compute_j memory_j radio_j "
     "link_j idle_j radio_idle_j loss_j busy_s battery_end_wh charged_j supplied_j "
-    "temperature_max_c peak_memory_b bytes_up bytes_down excluded",
+    "temperature_max_c throttled_s peak_memory_b bytes_up bytes_down excluded",
     "spans": "t0_s t1_s actor kind energy_j size_b key serial peer round outcome progress",
 }
 
