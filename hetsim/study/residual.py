@@ -60,7 +60,8 @@ class Residual:
             warnings.simplefilter("ignore", ConvergenceWarning)  # a scale at its bound is an answer
             self._process.fit(features[some], scaled[some])
         if len(some) < len(scaled):
-            known = GaussianProcessRegressor(cast(Any, self._process).kernel_, optimizer=None)
+            process = cast(Any, self._process)
+            known = GaussianProcessRegressor(process.kernel_, optimizer=cast(Any, None))
             self._process = known.fit(features, scaled)
 
     def __call__(self, clocks: Floats) -> Floats:
