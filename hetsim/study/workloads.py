@@ -32,11 +32,20 @@ _SGD = (1, 3)
 _SAMPLES = {
     "tinyimagenet": 100_000, "imagenet": 1_281_167, "cifar100": 50_000, "cifar10": 50_000,
     "fashionmnist": 60_000, "mnist": 60_000, "imdb": 25_000, "squad": 88_524,
+    "sentiment140": 1_600_000, "movielens1m": 5 * (1_000_209 - 6040),
 }  # fmt: skip
-"""Training samples of public data sets; a longer name stands before one that it contains."""
+"""Training samples of public data sets; a longer name stands before one that it contains. Of
+MovieLens-1M each of 6040 users leaves one rating out, and four negatives are drawn for each of the
+others (He et al., WWW 2017, section 4.1)."""
 _SHAPES = {
     "imagenet": (3, 224, 224), "cifar": (3, 32, 32), "mnist": (1, 28, 28),
 }  # fmt: skip
+_UNSTATED = {
+    "bert": "the number of tokens is not stated",
+    "deepspeech": "hours of speech, kind of cell and precision are not stated",
+    "resnet": "which ResNet it is, is not stated",
+}
+"""What descriptions of known networks leave open."""
 _CLASSES = {"tinyimagenet": 200, "imagenet": 1000, "cifar100": 100}
 _INT8 = 21.811 / 8.05
 """Int8 over float inferences a second of one Cortex-M board, NUCLEO_H7A3ZI
@@ -78,7 +87,7 @@ def work_of(row: Measurement) -> Work:
         return Work(family="cellular", cost=Cost())
     if "mlperftiny" in name:
         return _inference(name)
-    if layer := re.search(r"\b(\w*lstm|output|dense|embedding) layer training step", text):
+    if layer := re.search(r"\b(\w+) layer training step", text):
         return _layer(layer[1], text)
     return _training(row, text, name)
 
@@ -101,6 +110,8 @@ def _inference(name: str) -> Work:
 
 
 def _layer(kind: str, text: str) -> Work:
+    if not re.fullmatch(r"\w*lstm|output|dense|embedding", kind):
+        raise NotPredictable(f"no {kind} layer is counted")
     sizes: dict[str, float] = {}
     for key in ("in", "out", "seq", "batch"):
         found = re.search(rf"\b{key}\s*=?\s*(\d+)", text)
@@ -129,18 +140,22 @@ def _training(row: Measurement, text: str, name: str) -> Work:
         raise NotPredictable("no batch size is stated, or no such workload is known")
     batch = int(found[1])
     epochs = re.search(r"\be\s*=\s*(\d+)", text)
+    network = next(
+        (each for key, each in NETWORKS.items() if all(word in name for word in key.split())), None
+    )
+    model = max((each for each in MODELS.names() if compact(each) in name), key=len, default="")
+    if not (network or model):
+        why = (why for key, why in _UNSTATED.items() if key in name)
+        raise NotPredictable(next(why, "no network of this name is counted"))
     samples, steps = _amount(row.unit.lower(), text, name, batch, int(epochs[1]) if epochs else 1)
     size = _image_size(text, name)
-    network = next((each for key, each in NETWORKS.items() if key in name), None)
-    if network and "bert" in name and "squad" not in name:
-        raise NotPredictable("the number of tokens is not stated")
     if network and (not network.size or size in (0, network.size)):
         return _counted(network, name, samples, steps)
-    cost = _registered(name, samples, batch, steps)
+    cost = _registered(model, name, samples, batch, steps) if model else None
     if cost is None and network:
         raise NotPredictable(f"{network.title} is counted for {network.size} x {network.size} only")
     if cost is None:
-        raise NotPredictable("no network of this name is counted")
+        raise NotPredictable(f"what {model} is trained on is not known")
     return Work(family="training", cost=cost)
 
 
@@ -157,11 +172,10 @@ def _counted(network: Network, name: str, samples: int, steps: int) -> Work:
     return Work(family="training", cost=cost, remark=network.remark)
 
 
-def _registered(name: str, samples: int, batch: int, steps: int) -> Cost | None:
-    """Of a model that hetsim has."""
+def _registered(model: str, name: str, samples: int, batch: int, steps: int) -> Cost | None:
+    """Of a model that hetsim has, if it knows the shape of its data."""
     shape = next((shape for key, shape in _SHAPES.items() if key in name), None)
-    model = max((each for each in MODELS.names() if compact(each) in name), key=len, default="")
-    if shape is None or not model:
+    if shape is None:
         return None
     from hetsim.federation.price import training
 

@@ -7,6 +7,7 @@ meter and compares with the numbers in `hetsim.study.workloads`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -140,6 +141,27 @@ class BiLstm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.lstm(self.embed(x.long()))[0][:, -1])
+
+
+class NeuMf(nn.Module):
+    """NeuMF for users and items (He et al., WWW 2017, fig. 3): a product of two factors, and a
+    tower of three layers, each half as wide, over two embeddings four times as long."""
+
+    def __init__(self, users: int, items: int, factors: int) -> None:
+        super().__init__()
+        wide = 4 * factors
+        self.users, self.items = nn.Embedding(users, factors), nn.Embedding(items, factors)
+        self.deep_users, self.deep_items = nn.Embedding(users, wide), nn.Embedding(items, wide)
+        widths = [2 * wide >> layer for layer in range(4)]
+        self.tower = nn.Sequential(
+            *(nn.Sequential(nn.Linear(a, b), nn.ReLU()) for a, b in pairwise(widths))
+        )
+        self.head = nn.Linear(2 * factors, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        user, item = x.long().unbind(1)
+        deep = torch.cat([self.deep_users(user), self.deep_items(item)], dim=1)
+        return self.head(torch.cat([self.users(user) * self.items(item), self.tower(deep)], dim=1))
 
 
 class Shuffle(nn.Module):

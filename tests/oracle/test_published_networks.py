@@ -24,6 +24,7 @@ NETS: dict[str, tuple[Any, tuple[int, ...]]] = {
     "shufflenetv2": (lambda: published.shufflenetv2(100), (3, 32, 32)),
     "squeezenet": (lambda: published.squeezenet(10), (3, 32, 32)),
     "mobilenetv3": (lambda: published.mobilenetv3_small(10), (3, 32, 32)),
+    "ncf movielens1m": (lambda: published.NeuMf(6040, 3706, 32), (2,)),
 }
 SLOW = {"resnet50"}
 LSTM_WEIGHTS = 2 * 4 * HIDDEN * ((100 + HIDDEN) + (2 * HIDDEN + HIDDEN))
@@ -111,15 +112,17 @@ def test_counts(name: str) -> None:
     assert NETWORKS[name].size in (0, shape[-1])
 
 
-@pytest.mark.slow
-def test_counts_of_bert() -> None:
+@pytest.mark.parametrize(
+    ("data", "tokens"), [("sentiment140", 37), pytest.param("squad", 384, marks=pytest.mark.slow)]
+)
+def test_counts_of_bert(data: str, tokens: int) -> None:
     """Every one of its twelve layers takes what the second one does."""
-    one, two = (counted(published.Bert(layers), (384,)) for layers in (1, 2))
-    agree("bertbase", {key: one[key] + 11 * (two[key] - one[key]) for key in one})
+    one, two = (counted(published.Bert(layers), (tokens,)) for layers in (1, 2))
+    agree(f"bertbase {data}", {key: one[key] + 11 * (two[key] - one[key]) for key in one})
 
 
 def test_every_network_is_counted() -> None:
-    assert set(NETWORKS) == {*NETS, "bertbase"}
+    assert set(NETWORKS) == {*NETS, "bertbase sentiment140", "bertbase squad"}
 
 
 def test_published_figures() -> None:
@@ -128,6 +131,8 @@ def test_published_figures() -> None:
     assert NETWORKS["resnet50"].parameters / 4e6 == pytest.approx(25.56, abs=0.01)
     assert NETWORKS["resnet18"].forward / 2e6 == pytest.approx(1814, abs=1)
     assert NETWORKS["mobilenetv3"].parameters / 4e6 == pytest.approx(2.54 - 1.01, abs=0.02)
+    for data in ("sentiment140", "squad"):
+        assert NETWORKS[f"bertbase {data}"].parameters / 4e6 == pytest.approx(109, abs=1)
     sizes = [640, 128, 128, 128, 128, 8, 128, 128, 128, 128, 640]
     macs = sum(a * b for a, b in pairwise(sizes))
     assert TINY["anomalydetection"].forward == 2 * macs, "ten layers of nodes, all dense"

@@ -28,6 +28,8 @@ def row(workload: str, unit: str = "1 epoch", **more: Any) -> Measurement:
         ("ResNet-50 224x224, batch 8, Cat/Dog", "1 epoch (625 batches)", 5000, 625),
         ("shufflenetv2 on cifar100, batch 512, adadelta", "1 epoch", 50_000, 98),
         ("SqueezeNet-CIFAR FL round, batch 32, E=5", "5015 samples processed", 5015, 160),
+        ("bert_base_uncased on sentiment140, batch 128, adamw", "1 epoch", 1_600_000, 12_500),
+        ("ncf on movielens-1m, batch 1024, adam", "1 epoch", 4_970_845, 4855),
     ],
 )
 def test_how_much_is_done(workload: str, unit: str, samples: int, steps: int) -> None:
@@ -44,6 +46,17 @@ def test_training_counts_samples_steps_and_the_update() -> None:
     plain = work_of(row("resnet50 on imagenet, batch 4", "3 minibatches")).cost
     assert plain.operators == 3 * (RESNET.operators + RESNET.tensors)
     assert plain.traffic < cost.traffic
+
+
+def test_the_data_choose_the_count() -> None:
+    tweets, questions = (
+        work_of(row(f"bert_base_uncased on {data}, batch 8, adamw", "1 minibatch"))
+        for data in ("sentiment140", "squad")
+    )
+    assert tweets.cost.flops == 8 * NETWORKS["bertbase sentiment140"].training
+    assert questions.cost.flops == 8 * NETWORKS["bertbase squad"].training
+    assert "140 characters" in tweets.remark
+    assert "384 tokens" in questions.remark
 
 
 def test_a_model_of_hetsim_is_counted_by_the_meter() -> None:
@@ -85,8 +98,13 @@ def test_other_families(workload: str, family: str) -> None:
 @pytest.mark.parametrize(
     ("workload", "unit", "reason"),
     [
-        ("DeepSpeech2 on librispeech, batch 32", "1 epoch", "size of the data set is not known"),
-        ("DeepSpeech2 on librispeech, batch 32", "1 minibatch", "no network of this name"),
+        ("DeepSpeech2 on librispeech, batch 32", "1 epoch", "hours of speech"),
+        ("bert_base_uncased on imdb, batch 8", "1 epoch", "number of tokens is not stated"),
+        ("resnet50 on photographs, batch 8", "1 epoch", "size of the data set is not known"),
+        ("WaveNet on imdb, batch 8", "1 epoch", "no network of this name"),
+        ("ResNet-8 on snapshots, batch 8", "1 minibatch", "what resnet8 is trained on"),
+        ("ResNet-CIFAR FL round, batch 32, E=5", "5015 samples processed", "which ResNet"),
+        ("DL4J conv layer training step, in 3, batch 10", "1 minibatch", "no conv layer"),
         ("resnet50 on cifar100, batch 32", "1 epoch", "counted for 224 x 224 only"),
         ("resnet50 on imagenet", "1 epoch", "no batch size is stated"),
         ("resnet50 on imagenet, batch 8", "1 run", 'how much "1 run" is'),
