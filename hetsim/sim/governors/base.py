@@ -6,7 +6,7 @@ them, so it need not know, and cannot exceed the limit.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 from typing import Protocol, runtime_checkable
@@ -36,6 +36,17 @@ class Choice:
 
     points: tuple[int, ...]
     review: Seconds = inf
+
+    @classmethod
+    def step(
+        cls, view: View, rule: Callable[[Domain, int, Fraction], int], window: Seconds
+    ) -> Choice:
+        """What `rule` says of each domain, its point and its busy share; again after `window`.
+
+        When no point has moved, none will until something else changes.
+        """
+        points = tuple(map(rule, view.domains, view.points, view.busy))
+        return cls(points, inf if points == view.points else window)
 
 
 class Governor(Protocol):

@@ -14,7 +14,6 @@ and 20 %, steps of 5 %.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf
 
 from hetsim.core.quantities import Fraction, Seconds
 from hetsim.sim.dvfs import Domain
@@ -46,11 +45,7 @@ class Conservative:
 
     def choose(self, view: View) -> Choice:
         """One step up, one down, or none."""
-        points = tuple(
-            self._point(domain, point, busy)
-            for domain, point, busy in zip(view.domains, view.points, view.busy, strict=True)
-        )
-        return Choice(points, inf if points == view.points else self.window)
+        return Choice.step(view, self._point, self.window)
 
     def _point(self, domain: Domain, now: int, busy: Fraction) -> int:
         points = domain.points

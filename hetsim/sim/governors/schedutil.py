@@ -12,7 +12,6 @@ Source: Linux kernel documentation, admin-guide/pm/cpufreq, section schedutil; s
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf
 
 from hetsim.core.quantities import Fraction, Seconds
 from hetsim.sim.dvfs import Domain
@@ -38,11 +37,7 @@ class Schedutil:
 
     def choose(self, view: View) -> Choice:
         """One step towards the frequency that leaves a fifth idle."""
-        points = tuple(
-            self._point(domain, point, busy)
-            for domain, point, busy in zip(view.domains, view.points, view.busy, strict=True)
-        )
-        return Choice(points, inf if points == view.points else self.window)
+        return Choice.step(view, self._point, self.window)
 
     def _point(self, domain: Domain, now: int, busy: Fraction) -> int:
         wanted = _HEADROOM * domain.points[now].frequency * busy
