@@ -134,20 +134,6 @@ class Bundle:
         self._ends.clear()
         self._floors.clear()
 
-    def _hold(self, activity: Activity) -> None:
-        """Let it progress at its ceiling from now on."""
-        serial = activity.serial = self._serial()
-        ceiling, at = activity.ceiling, self.at
-        activity.bundle, activity.capped, activity.mark = self, True, at
-        self.capped[serial] = activity
-        if ceiling > 0.0:
-            left = activity.amount - activity.done
-            self._ends.push(at + left / ceiling if left > 0.0 else at, serial)
-        self._floors.push(-ceiling / activity.weight, serial)
-        uses = activity.uses
-        for line, (_, taken) in self.sums.items():
-            taken.add(uses[line] * ceiling)
-
     # --- crossing over --------------------------------------------------------------------------
 
     @property
@@ -203,10 +189,29 @@ class Bundle:
         while ceilings.least < pace and ceilings.first() < pace:
             activity = ceilings.pop()
             activity.settle(self.at)
-            self.remove(activity)
             self._hold(activity)
             if activity.watched:
                 moved[activity] = None
+
+    def _hold(self, activity: Activity) -> None:
+        """Let an open member, settled, progress at its ceiling from now on."""
+        serial, ceiling, weight, at = activity.serial, activity.ceiling, activity.weight, self.at
+        del self.open[serial]
+        self.capped[serial] = activity
+        activity.capped, activity.mark = True, at
+        if ceiling > 0.0:
+            left = activity.amount - activity.done
+            self._ends.push(at + left / ceiling if left > 0.0 else at, serial)
+        self._floors.push(-ceiling / weight, serial)
+        uses = activity.uses
+        for line, (demand, taken) in self.sums.items():
+            use = uses[line]
+            demand.add(-use * weight)
+            taken.add(use * ceiling)
+        if activity.watched:
+            del self.watched[activity]
+        if not self.open:
+            self._rest_open()
 
     def release(self, moved: dict[Activity, None]) -> None:
         """Let all capped members rise."""

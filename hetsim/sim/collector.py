@@ -11,7 +11,7 @@ import gc
 from collections.abc import Generator
 from contextlib import contextmanager
 
-_OFTEN = 200_000
+_OFTEN = 500_000
 """Objects that come, less those that go, until the collector looks at the young ones."""
 
 
@@ -38,4 +38,5 @@ def at_rest() -> Generator[None]:
         yield
     finally:
         gc.set_threshold(often, *rest)
+        gc.freeze()  # what it leaves is old, too
         gc.unfreeze()

@@ -195,15 +195,17 @@ class Network:
         if ends[1]:
             legs = [*legs, self._ways[target][1]]
         way = Way(Route(uses={}, payers={}), tuple(legs), ends)
+        follows = self.model.follows_bandwidth
+        told = [leg for leg in legs if follows or not leg.line]
+        for leg in dict.fromkeys(told + [leg.back for leg in told]):
+            leg.routes.append(way)
         parties: dict[Party, None] = dict.fromkeys(legs)
         for end in ends:
             if end and end.state:
                 parties[end.state] = None
-        for leg in dict.fromkeys(legs + [leg.back for leg in legs]):
-            if self.model.follows_bandwidth or not leg.line:
-                leg.routes.append(way)
         for leg in legs:
-            parties.update(dict.fromkeys(leg.parties))
+            if leg.parties:
+                parties.update(dict.fromkeys(leg.parties))
         way.route.parties = tuple(parties)
         if legs:
             self._renew(way)

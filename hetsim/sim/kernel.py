@@ -8,9 +8,10 @@ is about to move, then all pending ones settle as one batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from math import inf
+from operator import attrgetter
 from typing import Any
 
 import simpy
@@ -44,7 +45,7 @@ from hetsim.sim.requests import (
     Transfer,
 )
 from hetsim.sim.sharing import Sharing
-from hetsim.sim.waits import Family, Jobs, Nap, Value, Wait, why_off
+from hetsim.sim.waits import TURN, Family, Jobs, Nap, Value, Wait, why_off
 
 Observer = Callable[[Sequence[Ref[Any]]], list[Any]]
 """Computes learned values; takes no simulated time."""
@@ -163,11 +164,15 @@ class Kernel:
             HetsimError: nothing is left to happen and the script still waits.
             BaseException: whatever a script raised.
         """
+        with at_rest():
+            return self._run(script, node)
+
+    def _run(self, script: Script[Any], node: str) -> Seconds:
+        """The same, while the collector rests."""
         outcomes: list[Outcome] = []
         self.start(script, self.node(node), outcomes.append)
         try:
-            with at_rest():
-                self._play(outcomes)
+            self._play(outcomes)
             for task in self._all_tasks():
                 self.doom(task, Dropped("deadline", detail="the run is over"))
         finally:
@@ -180,18 +185,19 @@ class Kernel:
             raise HetsimError(f"the server stopped: {outcome.dropped}")
         for each in self.nodes.values():
             each.settle(outcome.finished)
-        self.trace.counters.sort(key=lambda counter: counter.t)
+        self.trace.counters.sort(key=attrgetter("t"))
         return outcome.finished
 
     def _play(self, outcomes: list[Outcome]) -> None:
         """Let everything happen until there is an outcome."""
+        peek, step = self.env.peek, self.env.step
         while not outcomes:
-            if self.env.peek() == inf:
+            if peek() == inf:
                 raise HetsimError(
                     "nothing is left to happen, and the server still waits: "
                     "every device it waits for is gone"
                 )
-            self.env.step()
+            step()
             if self._failure:
                 raise self._failure
 
@@ -213,12 +219,26 @@ class Kernel:
 
     def start(self, script: Script[Any], node: Node, ended: Callable[[Outcome], None]) -> Task:
         """Play `script` from this instant on; `ended` is called with how it ended."""
+        task = self.enlist(script, node, ended)
+        Call(self.env, partial(self.begin, (task,)))
+        return task
+
+    def enlist(self, script: Script[Any], node: Node, ended: Callable[[Outcome], None]) -> Task:
+        """Take `script` in, for `begin` at this instant; `ended` is called with how it ended."""
         task = Task(script, node, ended)
         self._tasks[node.name][task] = None
         if not node.present:
             task.doom = Dropped(why_off(node))
-        task.waiting = Nap(self, task, 0.0, task.doom)
+        task.waiting = TURN
         return task
+
+    def begin(self, tasks: Iterable[Task]) -> None:
+        """Begin scripts that were taken in, one after the other, but for those dropped by then."""
+        for task in tasks:
+            if task.waiting is TURN:
+                self.resume(task, None, task.doom)
+                if self._failure:
+                    return
 
     def resume(self, task: Task, value: Any, error: Exception | None = None) -> None:
         """Let a script go on until it waits again; immediate answers loop here, never recurse."""

@@ -74,7 +74,7 @@ class Leg:
     @property
     def rate(self) -> Rate:
         """Its present rate, outages apart: the newest that is imposed, else its own."""
-        return next(reversed(self.imposed.values()), self.own)
+        return next(reversed(self.imposed.values())) if self.imposed else self.own
 
     @property
     def bandwidth(self) -> Rate:
@@ -84,7 +84,10 @@ class Leg:
     @property
     def slowness(self) -> float:
         """How much more of a cell a byte takes than at the station's own rate."""
-        return 1.0 if self.line or not self.rate else self.hop.rate / self.rate
+        if self.line:
+            return 1.0
+        rate = self.rate
+        return self.hop.rate / rate if rate else 1.0
 
     def begin(self, job: Any) -> Seconds:
         """`job` passes here from now on; None for a message without bytes."""

@@ -191,13 +191,11 @@ class Node:
         dt = now - self._settled
         if dt <= 0.0:
             return
+        watts = self._watts
         if self._parts:
-            drawn = self._follow(now, dt)
+            watts += self._follow(now, dt) / dt
         elif self.activities or self.meters:
-            drawn = self._collect(now, self.energy)
-        else:
-            drawn = 0.0
-        watts = self._watts + drawn / dt
+            watts += self._collect(now, self.energy) / dt
         if abs(watts - self._shown) > _SAME * watts:
             self._shown = watts
             self.trace.counters.append(Counter(self._settled, self.name, "power_w", watts))
@@ -287,6 +285,13 @@ class Node:
     def total(self) -> Joules:
         """All joules up to the last settlement."""
         return sum(self.energy.values())
+
+    def drawn(self, now: Seconds) -> Joules:
+        """All joules up to now; only who works or has a battery must be settled to know them."""
+        if self.activities or self.meters or self.battery:
+            self.settle(now)
+            return self.total
+        return self.total + self._watts * (now - self._accrued)
 
     @property
     def active(self) -> Joules:

@@ -33,11 +33,15 @@ class Wait(Protocol):
 
 
 class Value:
-    """A wait for learned values, which the kernel answers."""
+    """A wait for what the kernel answers: learned values, or the turn of a script to begin."""
 
     def cancel(self, cause: Cause) -> Fraction:
         """Nothing was begun."""
         return 0.0
+
+
+TURN = Value()
+"""What a script waits for that has not begun."""
 
 
 class Nap:
@@ -45,11 +49,9 @@ class Nap:
 
     __slots__ = ("_call", "_duration", "_env", "_t0")
 
-    def __init__(
-        self, kernel: Kernel, task: Task, duration: Seconds, error: Dropped | None = None
-    ) -> None:
+    def __init__(self, kernel: Kernel, task: Task, duration: Seconds) -> None:
         self._t0, self._duration, self._env = kernel.env.now, duration, kernel.env
-        self._call = Call(kernel.env, partial(kernel.resume, task, None, error), duration)
+        self._call = Call(kernel.env, partial(kernel.resume, task, None), duration)
 
     def cancel(self, cause: Cause) -> Fraction:
         """Wake up early."""
@@ -280,10 +282,12 @@ class Family:
         nodes = [kernel.node(child.node) for child in self.request.children]
         self.task.waiting = self
         for index, (child, node) in enumerate(zip(self.request.children, nodes, strict=True)):
-            self.tasks.append(kernel.start(child.script, node, partial(self._ended, index)))
+            self.tasks.append(kernel.enlist(child.script, node, partial(self._ended, index)))
         if not self.left:
             Call(kernel.env, self._answer)
-        elif self.request.deadline < inf:
+            return
+        Call(kernel.env, partial(kernel.begin, self.tasks))
+        if self.request.deadline < inf:
             self.alarm = Call(kernel.env, self._close, self.request.deadline, DEADLINE)
 
     def cancel(self, cause: Cause) -> Fraction:
@@ -311,6 +315,7 @@ class Family:
                 self.kernel.doom(task, dropped or Dropped("deadline"))
 
     def _answer(self) -> None:
+        self.tasks.clear()  # which know this wait, too
         if self.alarm:
             self.alarm.cancel()
         if self.task.waiting is self:

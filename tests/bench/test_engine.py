@@ -16,6 +16,7 @@ import simpy
 
 from hetsim.core.cost import Cost
 from hetsim.core.trace import Span, Trace
+from hetsim.sim.collector import at_rest
 from hetsim.sim.network.base import Technology
 from hetsim.sim.network.ethernet import Ethernet
 from hetsim.sim.network.wifi import Wifi
@@ -86,12 +87,16 @@ class Fleet:
         self.sharing = Sharing(self.env)
 
     def upload(self) -> None:
-        """Every device at once; a finished upload is a span with its joules."""
-        for i in range(len(self.nodes)):
-            Upload(self, i)
-        self.env.run()
-        for node in self.nodes:
-            node.settle(self.env.now)
+        """Every device at once; a finished upload is a span with its joules.
+
+        The collector rests, as it does whenever the kernel runs the engine.
+        """
+        with at_rest():
+            for i in range(len(self.nodes)):
+                Upload(self, i)
+            self.env.run()
+            for node in self.nodes:
+                node.settle(self.env.now)
 
 
 class Upload:

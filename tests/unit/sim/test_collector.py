@@ -40,6 +40,13 @@ def test_what_someone_else_has_frozen_stays_so(before: tuple[tuple[int, int, int
         gc.unfreeze()
 
 
+def test_what_a_run_leaves_is_not_young(before: tuple[tuple[int, int, int], int]):
+    with at_rest():
+        left: list[object] = [[] for _ in range(5000)]
+    assert not any(each is left[0] for each in gc.get_objects(generation=0))
+    assert (gc.get_threshold(), gc.get_freeze_count()) == before
+
+
 def test_one_that_is_switched_off_stays_off():
     threshold = gc.get_threshold()
     gc.set_threshold(0)

@@ -263,6 +263,31 @@ def test_those_who_fail_do_not_count_as_first(world: World):
     assert causes(outcomes) == ["memory", "done"]
 
 
+def test_children_begin_in_order_and_only_while_they_are_wanted(world: World):
+    begun: list[str] = []
+
+    async def script(name: str) -> str:
+        begun.append(name)
+        return name
+
+    outcomes = gather(world, *(child(script(name)) for name in "abc"), first=2)
+    assert causes(outcomes) == ["done", "done", "deadline"]
+    assert begun == ["a", "b"]
+
+
+def test_no_child_begins_after_one_that_fails(world: World):
+    begun: list[str] = []
+
+    async def script(name: str) -> None:
+        begun.append(name)
+        if name == "b":
+            raise ValueError("boom")
+
+    with pytest.raises(ValueError, match="boom"):
+        gather(world, *(child(script(name)) for name in "abc"))
+    assert begun == ["a", "b"]
+
+
 def test_grandchildren_do_not_outlive_their_parents(world: World):
     ended: list[str] = []
 
@@ -717,6 +742,35 @@ def test_a_long_run_leaves_nothing_behind(world: World):
     world.run(server())
     assert len(tokens) == 150
     assert alive[0] <= 3
+
+
+def test_a_finished_family_goes_without_the_collector(world: World):
+    """A family and its tasks know each other; once it has answered they know no longer."""
+
+    class Token:
+        pass
+
+    async def script(token: Token) -> Token:
+        await work(1.0)
+        return token
+
+    async def server() -> None:
+        token = Token()
+        known = weakref.ref(token)
+        children = (child(script(token)),)
+        del token
+        await Gather(children=children)
+        del children
+        await Sleep(duration=1.0)  # the one that ended last has called the server
+        alive.append(known() is not None)
+
+    alive: list[bool] = []
+    gc.disable()
+    try:
+        world.run(server())
+    finally:
+        gc.enable()
+    assert alive == [False]
 
 
 def test_the_same_world_gives_the_same_trace():
