@@ -4,50 +4,59 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
+from hetsim.core.quantities import Seconds
 from hetsim.core.trace import Progress
 from hetsim.report.answers import answers
-from hetsim.report.numbers import duration, joules
+from hetsim.report.numbers import duration, joules, size
+from hetsim.study.footprint import resident
+from hetsim.study.remaining import Remaining, share
 
 if TYPE_CHECKING:
     from hetsim.study.explain import Sheet
     from hetsim.study.simulate import Result
 
 _WIDE, _NAMED = 120, 5
+_OFTEN: Seconds = 0.1
+"""How long a line of progress stands, at least."""
 
 
 @contextmanager
 def progress(*, live: bool) -> Iterator[Callable[[Progress], None]]:
-    """A line that moves while a run goes on: round, clock, joules, accuracy, devices lost."""
+    """A line that moves while a run goes on: what is simulated, what is left, what it takes."""
     console = Console(stderr=True)
     if not (live and console.is_terminal):
         yield lambda _: None
         return
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+    from rich.progress import BarColumn, TextColumn
+    from rich.progress import Progress as Bar
 
-    with Progress(
-        TextColumn("round"), MofNCompleteColumn(), BarColumn(bar_width=24),
-        TextColumn("{task.description}"), TimeRemainingColumn(),
-        console=console, transient=True,
-    ) as bar:  # fmt: skip
-        line = bar.add_task("starting", total=None)
+    remaining = Remaining()
+    columns = BarColumn(bar_width=24), TextColumn("{task.description}")
+    with Bar(*columns, console=console, transient=True) as bar:
+        line = bar.add_task("starting", total=1.0)
+        shown = 0.0
 
         def show(now: Progress) -> None:
-            good = "" if now.accuracy is None else f"  accuracy {now.accuracy:.3f}"
-            bar.update(
-                line, total=now.rounds, completed=now.round,
-                description=f"{duration(now.t)}  {joules(now.energy)}{good}  {now.away} away",
-            )  # fmt: skip
+            nonlocal shown
+            if monotonic() < shown + _OFTEN:
+                return
+            shown, left, taken = monotonic(), remaining.after(now), resident()
+            parts = [
+                f"round {now.round} of {now.rounds}",
+                duration(now.t),
+                joules(now.energy),
+                "" if now.accuracy is None else f"accuracy {now.accuracy:.3f}",
+                f"{now.away} away" if now.away else "",
+                "" if left is None else f"{'at most ' if now.early else ''}{duration(left)} left",
+                "" if taken is None else size(taken),
+            ]
+            bar.update(line, completed=share(now), description=", ".join(filter(None, parts)))
 
         yield show
 

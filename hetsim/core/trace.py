@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any, NamedTuple
 
-from hetsim.core.quantities import Bytes, Joules, Seconds
+from hetsim.core.quantities import Bytes, Flops, Joules, Seconds
 
 BASE_KINDS = ("idle", "sleep", "off", "radio_idle")
 """Kinds of energy a node draws for being there; every other kind is work above that."""
@@ -51,14 +52,29 @@ class Counter(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """How far a run is, for whoever waits: `away` clients cannot take part at present."""
+    """How far a run is, for whoever waits.
+
+    Attributes:
+        round: rounds simulated, of at most `rounds`.
+        t: simulated time, of at most `limit`.
+        energy: drawn by then.
+        accuracy: the newest that is known.
+        away: clients that cannot take part at present.
+        asked: operations of what is to be learned by then.
+        computed: those of them that are done, or need not be done.
+        early: whether reaching an accuracy may end the run before.
+    """
 
     round: int
     rounds: int
-    t: Seconds
-    energy: Joules
-    accuracy: float | None
-    away: int
+    t: Seconds = 0.0
+    energy: Joules = 0.0
+    accuracy: float | None = None
+    away: int = 0
+    limit: Seconds = inf
+    asked: Flops = 0.0
+    computed: Flops = 0.0
+    early: bool = False
 
 
 class Note(NamedTuple):

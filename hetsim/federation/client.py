@@ -31,6 +31,9 @@ class Client:
         rounds_done: updates it delivered.
         dropped: how often it was dropped, by cause.
         participated: joules it drew from its selections to its last needed acts.
+        state: what it keeps from round to round, by name; a script reads and assigns it. Whether
+            one that is dropped keeps what it has assigned is for the method to say
+            (`Method.on_drop`).
     """
 
     node: Node
@@ -42,6 +45,7 @@ class Client:
     rounds_done: int = 0
     dropped: dict[str, int] = field(default_factory=lambda: dict.fromkeys(CAUSES, 0))
     participated: Joules = 0.0
+    state: dict[str, Ref[Any]] = field(default_factory=dict[str, Ref[Any]])
 
     @property
     def id(self) -> str:

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import inf
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 import numpy as np
 
 from hetsim.core.cost import Cost
 from hetsim.core.errors import HetsimError, si
-from hetsim.core.quantities import Fraction, Joules, Seconds
+from hetsim.core.quantities import Flops, Fraction, Joules, Seconds
 from hetsim.core.ref import Ref
 from hetsim.core.rng import entropy, rng
 from hetsim.core.trace import Progress
@@ -28,8 +28,17 @@ from hetsim.sim.requests import Child, Gather, Observe, Outcome, Script, Sleep
 T = TypeVar("T")
 
 
+OnDrop = Literal["keep", "rollback"]
+"""What a client that is dropped has afterwards as its state: what it has assigned by then, or what
+it had when it last delivered."""
+
+
 class Method(Protocol):
-    """A federated learning method: its settings are its fields."""
+    """A federated learning method: its settings are its fields.
+
+    A method whose clients keep state (`Client.state`) may have a class attribute `on_drop`, an
+    `OnDrop`; without one, state is rolled back.
+    """
 
     async def server(self, run: Run) -> None:
         """Play the whole run."""
@@ -66,10 +75,20 @@ class Pace(Protocol):
 
 
 class Workbench(Protocol):
-    """The learning plane as a run needs it (`hetsim.learn.lab`)."""
+    """The learning plane as a run needs it (`hetsim.learn.lab`).
 
-    def want(self, ref: Ref[Any]) -> None:
-        """Its use is certain: compute it now or later."""
+    Attributes:
+        asked: operations of all values that were to be computed so far.
+        computed: those of them that are.
+        told: called whenever a value has been computed.
+    """
+
+    asked: Flops
+    computed: Flops
+    told: Callable[[], None]
+
+    def want(self, ref: Ref[Any], *, keep: bool = False) -> None:
+        """Its use is certain: compute it now or later, and store it if `keep`."""
         ...
 
     def settle(self, refs: Sequence[Ref[Any]]) -> list[Any]:
@@ -130,12 +149,15 @@ class Run:
         test: Ref[Any],
         union: Ref[Any],
         evaluate_every: int = 1,
+        on_drop: OnDrop = "rollback",
         progress: Callable[[Progress], None] = lambda progress: None,
     ) -> None:
         self.kernel, self.lab, self.server, self.seed = kernel, lab, server, seed
         self.selection, self.pace, self.stop = selection, pace, stop
         self.architecture, self._test, self.union = architecture, test, union
         self._every, self._progress = evaluate_every, progress
+        self._on_drop: OnDrop = on_drop
+        lab.told = self._show
         self.clients: list[Client] = []
         self.rows: list[dict[str, Any]] = []
         self.scores: dict[int, Ref[Any]] = {}
@@ -143,7 +165,7 @@ class Run:
         self.round = kernel.round = 0
         self._reached = False
         self._t0: Seconds = 0.0
-        self._energy: Joules = 0.0
+        self._drawn: Joules = 0.0
         self._spans = 0
         self._participants = self._dropped = 0
 
@@ -271,19 +293,23 @@ class Run:
     ) -> T:
         """Play a client's script and charge it what its node draws meanwhile."""
         node = client.node
-        node.settle(self.now)
-        before = node.total
+        before, state = node.drawn(self.now), dict(client.state)
+        delivered = False
         try:
-            return await script(client, *args)
+            value = await script(client, *args)
+            delivered = True
+            return value
         finally:
-            node.settle(self.now)
-            client.participated += node.total - before
+            client.participated += node.drawn(self.now) - before
+            if not delivered and self._on_drop == "rollback":
+                client.state = state
+            for name, ref in client.state.items():
+                if ref is not state.get(name):  # lives on: its use is certain
+                    self.lab.want(ref, keep=True)
 
     def _close(self, model: Ref[Any]) -> None:
         now = self.now
-        for node in self.kernel.nodes.values():
-            node.settle(now)
-        energy = sum(node.total for node in self.kernel.nodes.values())
+        energy = sum(node.drawn(now) for node in self.kernel.nodes.values())
         spans = self.kernel.trace.spans
         moved = {"upload": 0.0, "download": 0.0}
         for span in spans[self._spans :]:
@@ -298,23 +324,31 @@ class Run:
             "loss": None,
             "participants": self._participants,
             "dropped": self._dropped,
-            "energy_j": energy - self._energy,
+            "energy_j": energy - self._drawn,
             "bytes_up": moved["upload"],
             "bytes_down": moved["download"],
         }
         self.rows.append(row)
-        self._t0, self._energy, self._spans = now, energy, len(spans)
+        self._t0, self._drawn, self._spans = now, energy, len(spans)
         self._participants = self._dropped = 0
         self.round += 1
         self.kernel.round = self.round
+        self._show()
+
+    def _show(self) -> None:
+        """Say how far the run is: at the end of a round, and whenever something was computed."""
         self._progress(
             Progress(
-                self.round,
-                self.stop.rounds,
-                now,
-                energy,
-                self._latest_accuracy(),
-                sum(not client.present for client in self.clients),
+                round=self.round,
+                rounds=self.stop.rounds,
+                t=self._t0,
+                energy=self._drawn,
+                accuracy=self._latest_accuracy(),
+                away=sum(not client.present for client in self.clients),
+                limit=self.stop.time,
+                asked=self.lab.asked,
+                computed=self.lab.computed,
+                early=self.stop.accuracy < inf,
             )
         )
 

@@ -11,7 +11,7 @@ updates are never all in memory unless a script holds on to them.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
@@ -32,11 +32,16 @@ class Lab:
     Attributes:
         executed: values computed, by operation.
         from_store: values read instead, by operation.
+        asked: operations of all values that were to be computed so far.
+        computed: those of them that are.
+        told: called whenever a value has been computed.
     """
 
     def __init__(self, executor: Executor, store: Store | MemoryStore, resident: Resident) -> None:
         self.executed: Counter[str] = Counter()
         self.from_store: Counter[str] = Counter()
+        self.asked = self.computed = 0.0
+        self.told: Callable[[], None] = lambda: None
         self._executor, self._store, self._resident = executor, store, resident
         self._boxes: WeakValueDictionary[str, _Box] = WeakValueDictionary()
         self._held: WeakKeyDictionary[Ref[Any], _Box] = WeakKeyDictionary()
@@ -44,6 +49,11 @@ class Lab:
         self._running: dict[str, _Job] = {}
         self._wishes: deque[_Box] = deque()
         executor.start(resident)
+
+    @property
+    def tag(self) -> str:
+        """Names the arithmetic of its values."""
+        return self._executor.tag
 
     def want(self, ref: Ref[Any], *, keep: bool = False) -> None:
         """Say that a value's use is certain; it is computed now or later.
@@ -104,6 +114,7 @@ class Lab:
                 if box.full:
                     self._store.put(ref.key, box.value)
         for job in jobs:
+            self.asked += job.ref.cost.flops
             self._link(job)
         return self._held[wish]
 
@@ -147,7 +158,7 @@ class Lab:
             job.fold.add(box.value)
             del box
             job.inputs.popleft()
-        self._ready.append(job)
+        self._ready.appendleft(job)  # costs nothing, and lets go of a value
 
     def _advance(self, backlog: int) -> None:
         """Compute until at most `backlog` wishes are open."""
@@ -164,8 +175,11 @@ class Lab:
     def _dispatch(self) -> None:
         """Hand ready tasks to the executor, as many as it wants; finish folds here."""
         self._collect(wait=False)
-        while self._ready and len(self._running) < self._executor.width:
-            job = self._ready.popleft()
+        while self._ready:
+            job = self._ready[0]
+            if job.fold is None and not self._executor.takes(job.ref):
+                return
+            self._ready.popleft()
             if job.fold is not None:
                 self._finish(job, job.fold.result())
                 continue
@@ -180,6 +194,7 @@ class Lab:
 
     def _finish(self, job: _Job, value: Any) -> None:
         self.executed[job.ref.op] += 1
+        self.computed += job.ref.cost.flops
         if job.box.kept:
             self._store.put(job.ref.key, value)
         for waiting in job.box.fill(value):
@@ -189,14 +204,19 @@ class Lab:
             waiting.missing -= 1
             if not waiting.missing:
                 self._ready.append(waiting)
+        self.told()
 
 
 class CostOnlyLab:
     """Computes nothing: time and joules come from costs alone."""
 
+    tag = "none"
+
     def __init__(self) -> None:
         self.executed: Counter[str] = Counter()
         self.from_store: Counter[str] = Counter()
+        self.asked = self.computed = 0.0
+        self.told: Callable[[], None] = lambda: None
 
     def want(self, ref: Ref[Any], *, keep: bool = False) -> None:
         """Let go of what the value would be computed from."""
