@@ -69,23 +69,29 @@ class Ref(Generic[T]):
         Raises:
             KeyError: there is none.
         """
-        return dict(self.args)[name]
+        for known, value in self.args:
+            if known == name:
+                return value
+        raise KeyError(name)
 
     def __repr__(self) -> str:
         return f"<Ref {self.op} {self.key[:8]}>"
 
 
+_PLAIN = (int, str, bool, type(None))
+
+
 def _exact(value: Arg) -> Any:
     """What JSON writes for `value`: floats as tagged hexadecimal, never as they print."""
-    match value:
-        case tuple():
-            return [_exact(item) for item in value]
-        case float():
-            return {"float": value.hex()}
-        case bool() | int() | str() | None:
-            return value
-        case _:
-            raise TypeError(
-                f"{value!r} ({type(value).__name__}) cannot be part of a recipe: give a bool, int, "
-                "float, str, None or a tuple of these"
-            )
+    if type(value) in _PLAIN:
+        return value
+    if isinstance(value, tuple):
+        return [_exact(item) for item in value]
+    if isinstance(value, float):
+        return {"float": value.hex()}
+    if isinstance(value, _PLAIN):
+        return value
+    raise TypeError(
+        f"{value!r} ({type(value).__name__}) cannot be part of a recipe: give a bool, int, float, "
+        "str, None or a tuple of these"
+    )

@@ -155,6 +155,7 @@ def measure(architecture: Architecture) -> Sheet:
     )
 
 
+@lru_cache(maxsize=4096)
 def train_cost(
     architecture: Architecture,
     *,

@@ -48,14 +48,15 @@ def chance(seed: int) -> Iterator[None]:
 def tag() -> str:
     """Names this host's arithmetic; values of two tags never mix.
 
-    It holds the torch version, the vector width of torch's own kernels and the instruction sets
-    that oneDNN chooses its kernels by, with their limits from the environment.
+    It holds which models are trained in stacks, the torch version, the vector width of torch's own
+    kernels and the instruction sets that oneDNN chooses its kernels by, with their limits from the
+    environment.
     """
     able = torch.cpu.get_capabilities()
     isa = [name for name in _FEATURES if able.get(name)] or [able.get("architecture", "generic")]
     limit = os.environ.get("ONEDNN_MAX_CPU_ISA") or os.environ.get("DNNL_MAX_CPU_ISA")
     parts = [
-        "cpu-f32",
+        "cpu-f32-stacked",
         f"torch-{torch.__version__}",
         torch.backends.cpu.get_cpu_capability().lower().replace(" ", "-"),
         "onednn-" + "+".join(isa if limit is None else [*isa, f"max-{limit.lower()}"]),

@@ -6,7 +6,12 @@ the only file that says so.
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import torch
+from torch import Tensor
+
+Tensors: TypeAlias = list[Tensor] | tuple[Tensor, ...]
 
 copy_ = torch._foreach_copy_  # pyright: ignore[reportPrivateImportUsage]
 """Each target takes the value of its source."""

@@ -380,7 +380,8 @@ class Scenario:
         if self.spec.cost_only:
             return CostOnlyLab()
         chosen = plugin() if workers is None else plugin(workers=workers)
-        return Lab(chosen, Store(store) if store else MemoryStore(), self.resident)
+        kept = Store(store, tag=chosen.tag) if store else MemoryStore()
+        return Lab(chosen, kept, self.resident)
 
     def play(
         self,
@@ -412,7 +413,9 @@ class Scenario:
     ) -> Run:
         """Kernel, network, nodes and clients at t = 0."""
         spec = self.spec
-        observe = Journal(journal, lab, version("hetsim")).settle if journal else lab.settle
+        observe = lab.settle
+        if journal:
+            observe = Journal(journal, lab, version("hetsim"), tag=lab.tag).settle
         kernel = Kernel(Trace(), observer=observe, causality=causality)
         stop, every = spec.stop, spec.report.evaluate_every
         server = self._server(kernel)
@@ -430,6 +433,7 @@ class Scenario:
             test=self.resident.whole("test"),
             union=self.resident.shard(np.concatenate(self.shards)),
             evaluate_every=every,
+            on_drop=getattr(self.method(), "on_drop", "rollback"),
             progress=progress,
         )  # fmt: skip
         nodes = [self._device(kernel, member) for member in self._members]

@@ -1,8 +1,8 @@
-"""What an executor promises, and one that finishes its tasks in any order."""
+"""What an executor promises, and one that finishes its tasks in any order and any company."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,14 +14,14 @@ from hetsim.core.registry import EXECUTORS
 from hetsim.core.rng import rng
 from hetsim.learn import ops
 from hetsim.learn.executors.base import Executor
-from hetsim.learn.numerics import model_hash, single_thread
+from hetsim.learn.numerics import model_hash, single_thread, tag
 from hetsim.learn.resident import Resident
 from hetsim.testing.suite import Suite
 from hetsim.testing.world import play, tiny
 
 
 class Shuffled:
-    """Takes many tasks, computes them in an order of its own and hands back a few at a time.
+    """Takes many tasks, computes a few at a time, in an order and in stacks of its own.
 
     Whatever a run gives under it, it gives under every executor that computes correctly.
     """
@@ -29,7 +29,16 @@ class Shuffled:
     def __init__(self, seed: int = 0, width: int = 8) -> None:
         self.width = width
         self._chance = rng(seed, "learn/shuffled executor")
-        self._tasks: list[tuple[Ref[Any], Sequence[Any]]] = []
+        self._tasks: list[ops.Task] = []
+
+    @property
+    def tag(self) -> str:
+        """That of this host."""
+        return tag()
+
+    def takes(self, ref: Ref[Any]) -> bool:
+        """Whether there is room."""
+        return len(self._tasks) < self.width
 
     def start(self, resident: Resident) -> None:
         """Be ready to compute on this data set."""
@@ -44,11 +53,16 @@ class Shuffled:
         """Some of the tasks, in any order; at least one if `wait`."""
         most = len(self._tasks)
         count = int(self._chance.integers(1, most + 1)) if wait and most else 0
-        done: list[tuple[str, Any]] = []
+        stacks: dict[Hashable, list[ops.Task]] = {}
         for _ in range(count):
-            ref, inputs = self._tasks.pop(int(self._chance.integers(len(self._tasks))))
-            done.append((ref.key, ops.compute(ref, inputs, self._resident)))
-        return done
+            task = self._tasks.pop(int(self._chance.integers(len(self._tasks))))
+            kin = ops.kin(task[0])
+            stacks.setdefault(task[0].key if kin is None else kin, []).append(task)
+        return [
+            (ref.key, value)
+            for tasks in stacks.values()
+            for (ref, _), value in zip(tasks, ops.compute_all(tasks, self._resident), strict=True)
+        ]
 
     def close(self) -> None:
         """Forget all tasks."""
@@ -79,14 +93,16 @@ class ExecutorSuite(Suite):
         assert list(executor.finished(wait=True)) == [], "there is nothing to wait for"
         start = ops.initial(tiny().architecture, 3)
         [state] = _alone([(start, ())], resident).values()
-        tasks: list[tuple[Ref[Any], Sequence[Any]]] = []
+        tasks: list[ops.Task] = []
         for rows in np.array_split(np.arange(60), 5):
             shard = resident.shard(rows)
             update = ops.train(start, shard, epochs=1, batch=4, lr=0.1, seed=0)
             tasks.append((update, (state, resident.rows(shard))))
-        for ref, inputs in tasks:
-            executor.submit(ref, inputs)
         done: list[tuple[str, Any]] = []
+        for ref, inputs in tasks:
+            while not executor.takes(ref):
+                done += executor.finished(wait=True)
+            executor.submit(ref, inputs)
         while len(done) < len(tasks):
             got = list(executor.finished(wait=True))
             assert got, "blocks until a task has ended"
@@ -122,7 +138,7 @@ def _value(executor: Executor, ref: Ref[Any]) -> Any:
     return value
 
 
-def _alone(tasks: Iterable[tuple[Ref[Any], Sequence[Any]]], resident: Resident) -> dict[str, Any]:
+def _alone(tasks: Iterable[ops.Task], resident: Resident) -> dict[str, Any]:
     """Values by key, computed one by one in this process."""
     single_thread()
     return {ref.key: ops.compute(ref, inputs, resident) for ref, inputs in tasks}

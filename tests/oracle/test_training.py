@@ -65,6 +65,11 @@ def distance(a: State, b: State) -> float:
     return max(float((a[name] - b[name]).abs().max()) for name in a)
 
 
+def agree(name: str, a: State, b: State) -> bool:
+    """Bit for bit, or to rounding for a model that is trained in a stack, by other products."""
+    return distance(a, b) < 1e-6 if name == "logistic" else equal(a, b)
+
+
 def sgd(
     name: str, start: State, resident: Resident, seeds: Sequence[int], epochs: int,
     momentum: float = 0.0, weight_decay: float = 0.0,
@@ -97,7 +102,7 @@ def test_one_local_training_is_the_optimizer_of_torch(
         start, shard, epochs=2, seed=3, momentum=momentum, weight_decay=weight_decay, **SETTINGS
     )
     by_hand = sgd(name, value(lab, start), resident, [3], 2, momentum, weight_decay)
-    assert equal(value(lab, update), by_hand)
+    assert agree(name, value(lab, update), by_hand)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -107,7 +112,8 @@ def test_federated_averaging_with_one_client_is_sgd(
     start = server = model(name)
     for seed in (1, 2, 3):
         server = ops.mean([ops.train(server, shard, epochs=1, seed=seed, **SETTINGS)], [SAMPLES])
-    assert equal(value(lab, server), sgd(name, value(lab, start), resident, [1, 2, 3], 1))
+    by_hand = sgd(name, value(lab, start), resident, [1, 2, 3], 1)
+    assert agree(name, value(lab, server), by_hand)
 
 
 def test_a_proximal_weight_of_zero_is_plain_training(lab: Lab, shard: Ref) -> None:

@@ -12,18 +12,30 @@ from typing import Any, Protocol
 from hetsim.core.ref import Ref
 from hetsim.learn.resident import Resident
 
+STACK = 64
+"""Tasks of one kin that are computed together, at most."""
+
 
 class Executor(Protocol):
     """Computes tasks in any order; a plug-in is a class that is called with its settings.
 
     Attributes:
-        width: tasks worth having submitted at a time; they bound the memory of finished values.
+        width: tasks that it computes at a time, and those worth having ready for it.
     """
 
     width: int
 
+    @property
+    def tag(self) -> str:
+        """Names its arithmetic (`numerics.tag`); values of two tags never mix."""
+        ...
+
     def start(self, resident: Resident) -> None:
         """Be ready to compute on this data set; called once, before anything else."""
+        ...
+
+    def takes(self, ref: Ref[Any]) -> bool:
+        """Whether it wants this task now; whatever it takes, its memory is bounded."""
         ...
 
     def submit(self, ref: Ref[Any], inputs: Sequence[Any]) -> None:

@@ -1,4 +1,4 @@
-"""Computes in this process, one task at a time."""
+"""Computes in this process: one task at a time, or a stack of tasks of one kin."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 
 from hetsim.core.ref import Ref
 from hetsim.learn import ops
-from hetsim.learn.numerics import single_thread
+from hetsim.learn.executors.base import STACK
+from hetsim.learn.numerics import single_thread, tag
 from hetsim.learn.resident import Resident
 
 
@@ -17,22 +18,37 @@ class Inline:
     width = 1
 
     def __init__(self) -> None:
-        self._done: list[tuple[str, Any]] = []
+        self._tasks: list[ops.Task] = []
+
+    @property
+    def tag(self) -> str:
+        """That of this host."""
+        return tag()
 
     def start(self, resident: Resident) -> None:
         """Be ready to compute on this data set."""
         single_thread()
         self._resident = resident
 
+    def takes(self, ref: Ref[Any]) -> bool:
+        """Whether nothing waits to be computed, or only kin of `ref`."""
+        if not self._tasks:
+            return True
+        kin = ops.kin(ref)
+        return kin is not None and len(self._tasks) < STACK and kin == ops.kin(self._tasks[0][0])
+
     def submit(self, ref: Ref[Any], inputs: Sequence[Any]) -> None:
-        """Compute a Ref from the values of its inputs."""
-        self._done.append((ref.key, ops.compute(ref, inputs, self._resident)))
+        """Have a Ref computed from the values of its inputs when somebody waits."""
+        self._tasks.append((ref, inputs))
 
     def finished(self, *, wait: bool) -> Iterable[tuple[str, Any]]:
-        """Keys and values computed since the last call."""
-        done, self._done = self._done, []
-        return done
+        """Keys and values of all tasks, if somebody waits for them."""
+        if not wait or not self._tasks:
+            return []
+        tasks, self._tasks = self._tasks, []
+        values = ops.compute_all(tasks, self._resident)
+        return [(ref.key, value) for (ref, _), value in zip(tasks, values, strict=True)]
 
     def close(self) -> None:
-        """Forget what was computed."""
-        self._done.clear()
+        """Forget what was not computed."""
+        self._tasks.clear()

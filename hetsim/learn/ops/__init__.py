@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 from hetsim.core.ref import Ref
-from hetsim.learn.ops.base import Fold, Operation, model_arch
+from hetsim.learn.ops.base import Fold, Operation, Task, model_arch
 from hetsim.learn.ops.evaluate import EVALUATE, Score, evaluate
 from hetsim.learn.ops.forward import FORWARD, forward
 from hetsim.learn.ops.initial import INITIAL, initial
@@ -20,10 +20,13 @@ __all__ = [
     "Fold",
     "Operation",
     "Score",
+    "Task",
     "compute",
+    "compute_all",
     "evaluate",
     "forward",
     "initial",
+    "kin",
     "mean",
     "model_arch",
     "train",
@@ -44,3 +47,16 @@ OPERATIONS: dict[str, Operation] = {
 def compute(ref: Ref[Any], inputs: Sequence[Any], resident: Resident) -> Any:
     """The value of a Ref from the values of its inputs; pure."""
     return OPERATIONS[ref.op].compute(ref, inputs, resident)
+
+
+def kin(ref: Ref[Any]) -> Hashable | None:
+    """A key of all tasks that `compute_all` may take together with this one; None if alone."""
+    return OPERATIONS[ref.op].kin(ref)
+
+
+def compute_all(tasks: Sequence[Task], resident: Resident) -> list[Any]:
+    """The values of tasks of one kin, each bitwise as `compute` gives it."""
+    together = OPERATIONS[tasks[0][0].op].together
+    if together is None or len(tasks) == 1:
+        return [compute(ref, inputs, resident) for ref, inputs in tasks]
+    return together(tasks, resident)

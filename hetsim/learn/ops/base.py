@@ -7,7 +7,7 @@ resident data set; it has no other source of anything.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -16,6 +16,8 @@ from hetsim.learn.architecture import Architecture
 from hetsim.learn.resident import Resident
 
 Compute = Callable[[Ref[Any], Sequence[Any], Resident], Any]
+Task = tuple[Ref[Any], Sequence[Any]]
+"""What is to be computed, and the values of its inputs."""
 
 
 class Fold(Protocol):
@@ -37,12 +39,17 @@ class Operation:
     Attributes:
         compute: the pure function.
         fold: makes the Fold for a Ref, where inputs need not be held together.
+        kin: which tasks can be computed together, one key for all; None for a task that cannot.
+        together: computes such tasks; each value is bitwise what `compute` gives, whoever is with
+            it.
         light: not worth sending to another process.
         kept: its values are worth keeping on disk by default.
     """
 
     compute: Compute
     fold: Callable[[Ref[Any]], Fold] | None = None
+    kin: Callable[[Ref[Any]], Hashable | None] = lambda ref: None
+    together: Callable[[Sequence[Task], Resident], list[Any]] | None = None
     light: bool = False
     kept: bool = False
 

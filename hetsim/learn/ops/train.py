@@ -2,17 +2,13 @@
 
 The samples are permuted afresh each epoch by a generator of its own seed and cut into batches; the
 last one may be smaller. Step k of `steps` depends on nothing after it, so a training that is cut
-short is the training of fewer steps (`truncate`).
-
-With gradient g of the cross entropy, weight decay d, proximal weight mu (FedProx: Li et al.,
-arXiv 1812.06127, eq. 2, anchored at the model it starts from), momentum m and learning rate r:
-
-    g <- g + d w + mu (w - w0);    v <- m v + g;    w <- w - r v
+short is the training of fewer steps (`truncate`). Small perceptrons are trained as members of a
+stack, alone or in company; the rule of each step is in `descent`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from math import ceil
 from typing import Any
 
@@ -21,12 +17,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from hetsim.core.ref import Ref
-from hetsim.learn import vectors
+from hetsim.learn.descent import Descent
 from hetsim.learn.meter import train_cost
 from hetsim.learn.net import net
 from hetsim.learn.numerics import State, chance
-from hetsim.learn.ops.base import Operation, model_arch
+from hetsim.learn.ops.base import Operation, Task, model_arch
 from hetsim.learn.resident import Resident, Rows
+from hetsim.learn.stack import Stack, stackable
 
 _GATHERED = 4096
 """Samples gathered at a time, at most; bounds the memory of an epoch over a large shard."""
@@ -121,46 +118,69 @@ def _seen(samples: int, batch: int, steps: int) -> int:
     return epochs * samples + min(rest * batch, samples)
 
 
+def _kin(ref: Ref[State]) -> Hashable | None:
+    """All trainings of one architecture by one rule; shards may differ in size."""
+    if not stackable(ref.arg("arch")):
+        return None
+    return ref.op, ref.arg("arch"), Descent.of(ref), ref.arg("batch")
+
+
 def _train(ref: Ref[State], inputs: Sequence[Any], resident: Resident) -> State:
-    start: State = inputs[0]
+    if stackable(ref.arg("arch")):
+        return _train_stacked([(ref, inputs)], resident)[0]
     model = net(ref.arg("arch"))
-    model.load(start)
+    model.load(inputs[0])
     module = model.module.train()
     parameters, weights = model.parameters, model.weights
-    lr, momentum = ref.arg("lr"), ref.arg("momentum")
-    decay, proximal = ref.arg("weight_decay"), ref.arg("proximal")
-    anchor = [weight.clone() for weight in weights] if proximal else []
-    velocity: list[Tensor] = []
-    seed = ref.arg("seed")
-    with chance(seed):
-        for x, y in _batches(inputs[1], resident, ref.arg("batch"), ref.arg("steps"), seed):
-            gradient = torch.autograd.grad(F.cross_entropy(module(x), y), parameters)
-            if decay:
-                vectors.add_(gradient, weights, alpha=decay)
-            if proximal:
-                vectors.add_(gradient, vectors.sub(weights, anchor), alpha=proximal)
-            if momentum and velocity:
-                vectors.mul_(velocity, momentum)
-                vectors.add_(velocity, gradient)
-            elif momentum:
-                velocity = [part.clone() for part in gradient]
-            vectors.add_(weights, velocity or gradient, alpha=-lr)
+    descent = Descent.of(ref)
+    velocity, anchor = descent.velocity(weights), descent.anchor(weights)
+    rows: Rows = inputs[1]
+    with chance(ref.arg("seed")):
+        for block in _blocks(ref, rows):
+            x, y = resident.gather(rows.split, block)
+            batch: int = ref.arg("batch")
+            for part, labels in zip(x.split(batch), y.split(batch), strict=True):
+                gradient = torch.autograd.grad(F.cross_entropy(module(part), labels), parameters)
+                descent.step(weights, gradient, velocity, anchor)
     return model.state()
 
 
-def _batches(
-    rows: Rows, resident: Resident, batch: int, steps: int, seed: int
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Samples and labels of each step."""
-    generator = torch.Generator().manual_seed(seed)
+def _train_stacked(tasks: Sequence[Task], resident: Resident) -> list[State]:
+    """The same for members of a stack: at each turn, those whose batches are of one size."""
+    first = tasks[0][0]
+    stack = Stack([inputs[0] for _, inputs in tasks], Descent.of(first))
+    turns = [_steps(ref, inputs[1]) for ref, inputs in tasks]
+    going = range(len(tasks))
+    while going:
+        alike: dict[tuple[str, int], list[tuple[int, Tensor]]] = {}
+        for member in going:
+            batch = next(turns[member], None)
+            if batch is not None:
+                kind = tasks[member][1][1].split, len(batch)
+                alike.setdefault(kind, []).append((member, batch))
+        for (split, size), taken in alike.items():
+            x, y = resident.gather(split, torch.cat([batch for _, batch in taken]))
+            members = [member for member, _ in taken]
+            stack.step(members, x.unflatten(0, (-1, size)), y.unflatten(0, (-1, size)))
+        going = sorted(member for taken in alike.values() for member, _ in taken)
+    return stack.states()
+
+
+def _blocks(ref: Ref[State], rows: Rows) -> Iterator[Tensor]:
+    """Rows of whole batches in the order of training, at most about `_GATHERED` at a time."""
+    batch, steps = ref.arg("batch"), ref.arg("steps")
+    generator = torch.Generator().manual_seed(ref.arg("seed"))
     index = torch.from_numpy(rows.index)
-    block = max(1, _GATHERED // batch) * batch
     while steps > 0:
         order = index[torch.randperm(len(index), generator=generator)][: steps * batch]
-        for part in order.split(block):
-            x, y = resident.gather(rows.split, part)
-            yield from zip(x.split(batch), y.split(batch), strict=True)
+        yield from order.split(max(1, _GATHERED // batch) * batch)
         steps -= ceil(len(order) / batch)
 
 
-TRAIN = Operation(compute=_train)
+def _steps(ref: Ref[State], rows: Rows) -> Iterator[Tensor]:
+    """Rows of each step."""
+    for block in _blocks(ref, rows):
+        yield from block.split(ref.arg("batch"))
+
+
+TRAIN = Operation(compute=_train, kin=_kin, together=_train_stacked)

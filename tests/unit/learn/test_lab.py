@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-import random
 import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -17,24 +16,10 @@ from hetsim.learn.lab import CostOnlyLab, Lab
 from hetsim.learn.numerics import model_hash
 from hetsim.learn.resident import Resident
 from hetsim.learn.store import MemoryStore
+from hetsim.testing import Shuffled
 
 LabMaker = Callable[..., Lab]
 SETTINGS = {"batch": 16, "lr": 0.1}
-
-
-class Shuffled(Inline):
-    """Takes five tasks at a time and returns them in any order."""
-
-    width = 5
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._chance = random.Random(4)
-
-    def finished(self, *, wait: bool) -> Iterable[tuple[str, Any]]:
-        if not wait or not self._done:
-            return []
-        return [self._done.pop(self._chance.randrange(len(self._done)))]
 
 
 class Counting(Inline):
@@ -44,12 +29,13 @@ class Counting(Inline):
         super().__init__()
         self.alive = self.peak = 0
 
-    def submit(self, ref: Ref[Any], inputs: Sequence[Any]) -> None:
-        super().submit(ref, inputs)
-        [value] = [value for key, value in self._done if key == ref.key]
-        self.alive += 1
-        self.peak = max(self.peak, self.alive)
-        weakref.finalize(next(iter(value.values())), self._forget)
+    def finished(self, *, wait: bool) -> Iterable[tuple[str, Any]]:
+        done = list(super().finished(wait=wait))
+        for _, value in done:
+            self.alive += 1
+            self.peak = max(self.peak, self.alive)
+            weakref.finalize(next(iter(value.values())), self._forget)
+        return done
 
     def _forget(self) -> None:
         self.alive -= 1
@@ -75,7 +61,7 @@ def test_completion_order_does_not_matter(
     make_lab: LabMaker, logistic: Architecture, shards: list[Ref]
 ) -> None:
     hashes = set[str]()
-    for executor in (Inline(), Shuffled()):
+    for executor in (Inline(), Shuffled(4, 5)):
         lab = make_lab(executor=executor)
         [state] = lab.settle([federated(lab, logistic, shards, 4)])
         hashes.add(model_hash(state))
@@ -121,13 +107,12 @@ def test_values_live_as_long_as_somebody_holds_a_ref(
     assert alive() is None
 
 
-def test_a_round_never_holds_all_updates(
-    make_lab: LabMaker, logistic: Architecture, resident: Resident
-) -> None:
+def test_a_round_never_holds_all_updates(make_lab: LabMaker, resident: Resident) -> None:
     shards = [resident.shard(part) for part in np.array_split(np.arange(300), 30)]
     executor = Counting()
     lab = make_lab(executor=executor)
-    model = a_round(ops.initial(logistic, 0), shards, 0)
+    large = Architecture.of("mlp", (1, 8, 8), 10, {"hidden": [1000]})  # trained one by one
+    model = a_round(ops.initial(large, 0), shards, 0)
     lab.settle([model])
     # The model that the round starts from and one update, then the next.
     assert executor.peak <= 3

@@ -18,7 +18,7 @@ def test_one_thread_whatever_was_set_before() -> None:
 
 def test_the_tag_names_version_kernels_and_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     plain = tag()
-    assert plain.startswith(f"cpu-f32_torch-{torch.__version__}_")
+    assert plain.startswith(f"cpu-f32-stacked_torch-{torch.__version__}_")
     assert "onednn-" in plain
     assert not set(plain) & set("/ :")
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "SSE41")
