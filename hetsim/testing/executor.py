@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -70,7 +70,13 @@ class Shuffled:
 
 
 class ExecutorSuite(Suite):
-    """An executor on a CPU computes every task once, to the same bits as all others."""
+    """An executor computes every task once, to the same bits as all others of its numerics.
+
+    Attributes:
+        close: how far parameters may be from those of this host, where the numerics are others.
+    """
+
+    close: ClassVar[float] = 1e-5
 
     @pytest.fixture
     def executor(self, name: str) -> Iterator[Executor]:
@@ -111,12 +117,17 @@ class ExecutorSuite(Suite):
         right = _alone(tasks, resident)
         assert len({key for key, _ in done}) == len(tasks)
         for key, value in done:
-            assert model_hash(value) == model_hash(right[key])
+            if executor.tag == tag():
+                assert model_hash(value) == model_hash(right[key])
+            for part in value:
+                assert float((value[part] - right[key][part]).abs().max()) <= self.close
 
     def test_a_run_is_the_same_as_inline(self, executor: Executor) -> None:
         inline, other = play(tiny()), play(tiny(), executor)
-        assert other.hashes == inline.hashes
-        assert other.trace.rounds == inline.trace.rounds
+        assert other.hashes[0] == inline.hashes[0], "time and joules know of no executor"
+        if executor.tag == tag():
+            assert other.hashes == inline.hashes
+            assert other.trace.rounds == inline.trace.rounds
         assert other.executed == inline.executed
 
     def test_may_be_closed_at_any_time(self, executor: Executor, resident: Resident) -> None:

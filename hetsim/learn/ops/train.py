@@ -24,6 +24,7 @@ from hetsim.learn.numerics import State, chance
 from hetsim.learn.ops.base import Operation, Task, model_arch
 from hetsim.learn.resident import Resident, Rows
 from hetsim.learn.stack import Stack, stackable
+from hetsim.learn.turns import turns
 
 _GATHERED = 4096
 """Samples gathered at a time, at most; bounds the memory of an epoch over a large shard."""
@@ -149,20 +150,10 @@ def _train_stacked(tasks: Sequence[Task], resident: Resident) -> list[State]:
     """The same for members of a stack: at each turn, those whose batches are of one size."""
     first = tasks[0][0]
     stack = Stack([inputs[0] for _, inputs in tasks], Descent.of(first))
-    turns = [_steps(ref, inputs[1]) for ref, inputs in tasks]
-    going = range(len(tasks))
-    while going:
-        alike: dict[tuple[str, int], list[tuple[int, Tensor]]] = {}
-        for member in going:
-            batch = next(turns[member], None)
-            if batch is not None:
-                kind = tasks[member][1][1].split, len(batch)
-                alike.setdefault(kind, []).append((member, batch))
-        for (split, size), taken in alike.items():
-            x, y = resident.gather(split, torch.cat([batch for _, batch in taken]))
-            members = [member for member, _ in taken]
-            stack.step(members, x.unflatten(0, (-1, size)), y.unflatten(0, (-1, size)))
-        going = sorted(member for taken in alike.values() for member, _ in taken)
+    streams = [(inputs[1].split, steps_of(ref, inputs[1])) for ref, inputs in tasks]
+    for split, members, rows in turns(streams):
+        x, y = resident.gather(split, rows.flatten())
+        stack.step(members, x.unflatten(0, rows.shape), y.unflatten(0, rows.shape))
     return stack.states()
 
 
@@ -177,8 +168,8 @@ def _blocks(ref: Ref[State], rows: Rows) -> Iterator[Tensor]:
         steps -= ceil(len(order) / batch)
 
 
-def _steps(ref: Ref[State], rows: Rows) -> Iterator[Tensor]:
-    """Rows of each step."""
+def steps_of(ref: Ref[State], rows: Rows) -> Iterator[Tensor]:
+    """Rows of each step of a training, [batch] int64."""
     for block in _blocks(ref, rows):
         yield from block.split(ref.arg("batch"))
 
