@@ -82,7 +82,12 @@ def run(
     seed: _Seed = None,
     set_: _Set = None,
     data: _Data = None,
-    executor: Annotated[str, typer.Option(help="Who computes: inline or pool.")] = "inline",
+    executor: Annotated[
+        str, typer.Option(help="Who computes: inline, pool, ray or gpu.")
+    ] = "inline",
+    workers: Annotated[
+        int | None, typer.Option(metavar="N", help="Processes of a pool or of Ray; one a core.")
+    ] = None,
     cost_only: Annotated[
         bool, typer.Option("--cost-only", help="Train nothing: time and joules only.")
     ] = False,
@@ -119,7 +124,7 @@ def run(
     spec = _load(topology, overrides, seed) if topology else None
     with screen.progress(live=not (quiet or as_json)) as progress:
         settings = study.Settings(
-            data=data, executor=executor, store=store, no_store=no_store,
+            data=data, executor=executor, workers=workers, store=store, no_store=no_store,
             report=not no_report, progress=progress,
         )  # fmt: skip
         if resume is not None:

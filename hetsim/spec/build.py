@@ -379,7 +379,8 @@ class Scenario:
         plugin = EXECUTORS.load(executor, where="--executor")
         if self.spec.cost_only:
             return CostOnlyLab()
-        chosen = plugin() if workers is None else plugin(workers=workers)
+        options = {} if workers is None else {"workers": workers}
+        chosen = make(plugin, options, where=lambda _: f"--executor {executor}")
         kept = Store(store, tag=chosen.tag) if store else MemoryStore()
         return Lab(chosen, kept, self.resident)
 

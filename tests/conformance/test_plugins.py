@@ -15,7 +15,6 @@ from hetsim.core.errors import UnknownName
 from hetsim.core.registry import (
     BANDWIDTHS,
     DATA,
-    EXECUTORS,
     GOVERNORS,
     METHODS,
     MODELS,
@@ -32,7 +31,6 @@ from hetsim.testing import (
     BandwidthSuite,
     DataSuite,
     DeviceSuite,
-    ExecutorSuite,
     GovernorSuite,
     MethodSuite,
     ModelSuite,
@@ -139,11 +137,6 @@ class TestPartitions(PartitionSuite):
 
 @pytest.mark.parametrize("name", MODELS.names())
 class TestModels(ModelSuite):
-    pass
-
-
-@pytest.mark.parametrize("name", EXECUTORS.names())
-class TestExecutors(ExecutorSuite):
     pass
 
 
