@@ -4,7 +4,7 @@ PYTEST = $(PYTHON) -m pytest
 suite = $(wildcard $(addprefix tests/,$(1)))
 
 .DEFAULT_GOAL := help
-.PHONY: help venv format lint check test golden property conformance bench reports
+.PHONY: help venv format lint check test golden property torture conformance bench reports
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -31,14 +31,17 @@ test: ## every test
 property: ## laws that hold for generated inputs, and 10,000 histories integrated independently
 	$(PYTEST) -q tests/property --histories 10000
 
+torture: ## 20 runs killed at random instants and resumed, stores damaged, shared, full and deleted
+	$(PYTEST) -q tests/e2e/test_kills.py tests/e2e/test_store_torture.py --kills 20
+
 conformance: ## what every method, network, governor, model and data set must do
 	$(PYTEST) -q tests/conformance
 
 golden: ## rewrite the stored answers; review the diff as code
 	$(PYTEST) -q tests/golden --update-golden
 
-bench: ## measure seconds (`make test` runs the same files and checks counts)
-	$(PYTEST) -q tests/bench --benchmark-enable --benchmark-only
+bench: ## measure seconds, bytes and ratios, one table (`make test` runs the same files, checks counts)
+	$(PYTEST) -q tests/bench --benchmark-enable --benchmark-quiet
 
 reports: ## rebuild every folder in reports/
 	for folder in $(wildcard reports/*/); do $(PYTHON) -m hetsim report $$(basename $$folder) --fresh || exit 1; done

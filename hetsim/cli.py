@@ -83,8 +83,9 @@ def run(
     set_: _Set = None,
     data: _Data = None,
     executor: Annotated[
-        str, typer.Option(help="Who computes: inline, pool, ray or gpu.")
-    ] = "inline",
+        str | None,
+        typer.Option(metavar="NAME", help="Who computes: inline (default), pool, ray or gpu."),
+    ] = None,
     workers: Annotated[
         int | None, typer.Option(metavar="N", help="Processes of a pool or of Ray; one a core.")
     ] = None,

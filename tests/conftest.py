@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -25,6 +26,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--histories", type=int, default=300, help="random histories to integrate independently"
     )
+    parser.addoption("--kills", type=int, default=2, help="runs to kill and resume")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -52,6 +54,13 @@ def shared() -> Path:
 def update_golden(request: pytest.FixtureRequest) -> bool:
     """Whether stored answers are to be rewritten."""
     return bool(request.config.getoption("--update-golden"))
+
+
+@pytest.fixture(scope="session")
+def kills(request: pytest.FixtureRequest) -> int:
+    """How many runs are to be killed and resumed."""
+    count: Any = request.config.getoption("--kills")
+    return count
 
 
 @pytest.fixture(scope="session", autouse=True)

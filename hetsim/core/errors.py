@@ -59,6 +59,10 @@ class Interrupted(HetsimError):
     """The user stopped the run; what it had computed is kept."""
 
 
+class Stuck(HetsimError):
+    """This host cannot go on (a full disk, workers that die); the run can, once that is mended."""
+
+
 class NeedsLearning(HetsimError):
     """A script observes a learned value, but this run computes none."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 from hetsim.core.cost import Cost
 from hetsim.core.quantities import Bytes
@@ -81,12 +81,12 @@ class Ref(Generic[T]):
 _PLAIN = (int, str, bool, type(None))
 
 
-def _exact(value: Arg) -> Any:
+def _exact(value: object) -> Any:
     """What JSON writes for `value`: floats as tagged hexadecimal, never as they print."""
     if type(value) in _PLAIN:
         return value
     if isinstance(value, tuple):
-        return [_exact(item) for item in value]
+        return [_exact(item) for item in cast("tuple[object, ...]", value)]
     if isinstance(value, float):
         return {"float": value.hex()}
     if isinstance(value, _PLAIN):

@@ -60,13 +60,20 @@ class Architecture:
         >>> Architecture("mlp", (("hidden", (64,)),), (1, 8, 8), 10).text
         '["mlp",{"hidden":[64]},[1,8,8],10]'
         """
-        fields = [self.name, dict(self.options), self.shape, self.classes]
-        return json.dumps(fields, separators=(",", ":"))
+        return _text(self)
 
     @staticmethod
     def parse(text: str) -> Architecture:
         """The architecture that a canonical text names."""
         return _parse(text)
+
+
+@lru_cache
+def _text(architecture: Architecture) -> str:
+    fields = [
+        architecture.name, dict(architecture.options), architecture.shape, architecture.classes
+    ]  # fmt: skip
+    return json.dumps(fields, separators=(",", ":"))
 
 
 @lru_cache

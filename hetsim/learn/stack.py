@@ -51,13 +51,14 @@ class Stack:
     """Members that start from given states.
 
     Args:
-        states: of each member, of one `stackable` architecture.
+        architecture: canonical text; `stackable`.
+        states: of each member.
         descent: the rule of every step.
     """
 
-    def __init__(self, states: Sequence[State], descent: Descent) -> None:
+    def __init__(self, architecture: str, states: Sequence[State], descent: Descent) -> None:
         self._descent = descent
-        self._shapes = {name: tensor.shape for name, tensor in states[0].items()}
+        self._shapes = {name: states[0][name].shape for name in net(architecture).names}
         self._classes = list(self._shapes.values())[-1][0]
         weights = [_padded([state[name] for state in states]) for name in self._shapes]
         self._columns = weights, descent.velocity(weights), descent.anchor(weights)

@@ -1,9 +1,13 @@
 """Computed values on disk, named by what they are: numerics tag and Ref key.
 
-A blob is a safetensors file with the SHA-256 of its own content in the header, checked whenever it
-is read; a damaged one is dropped and its value computed again. Blobs appear by rename, so two
-processes may share a folder and either may be killed while writing. The oldest blobs go when the
-folder grows beyond its limit.
+A blob is a safetensors file whose header holds the SHA-256 of its key and content, checked whenever
+it is read: a blob that is damaged, or is another key's, is dropped and its value computed again.
+That is why blobs need no fsync: what a power cut leaves behind is noticed like any other damage.
+
+A blob is written beside its place, under a name that depends on its key alone, and renamed. Any
+number of processes may share a folder and each may be killed at any instant: whoever wants the same
+key next writes over what was left. Two that write it at once write the same bytes. The oldest blobs
+go when the folder grows beyond its limit.
 """
 
 from __future__ import annotations
@@ -13,8 +17,8 @@ import hashlib
 import json
 import logging
 import os
+import re
 import struct
-import tempfile
 from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,13 +28,16 @@ from torch import Tensor
 
 from hetsim.core.errors import SpecError
 from hetsim.core.quantities import Bytes
-from hetsim.learn.numerics import little_endian, tag
+from hetsim.learn import numerics
+from hetsim.learn.numerics import little_endian
 
 LIMIT: Bytes = 2e9
 """Bytes a folder may take by default."""
 MEMORY_LIMIT: Bytes = 64e6
 """Bytes a store in memory may take by default."""
 _SUFFIX, _PART = ".safetensors", ".part"
+_OURS = re.compile(rf"[0-9a-f]{{32}}({re.escape(_SUFFIX)}|{re.escape(_PART)})")
+"""Names of blobs; whatever else is in a folder is somebody else's."""
 _HEADER = "hetsim"
 _log = logging.getLogger(__name__)
 
@@ -69,10 +76,20 @@ class Store:
         damaged: blobs found damaged so far.
     """
 
-    def __init__(self, folder: Path, limit: Bytes = LIMIT) -> None:
+    def __init__(self, folder: Path, limit: Bytes = LIMIT, *, tag: str | None = None) -> None:
+        """Open a folder, or make it.
+
+        Args:
+            folder: where the blobs are.
+            limit: bytes that all blobs in it may take.
+            tag: numerics of the values; by default those of this host.
+
+        Raises:
+            SpecError: the folder cannot be made.
+        """
         self.folder, self.damaged = folder, 0
         self._limit = limit
-        self._home = folder / tag()
+        self._home = folder / (tag or numerics.tag())
         try:
             self._home.mkdir(parents=True, exist_ok=True)
         except OSError as fault:
@@ -81,43 +98,50 @@ class Store:
                 where=str(folder),
                 remedy="Name a folder you may write to with --store, or pass --no-store.",
             ) from fault
-        self._size = sum(size for _, size, _ in self._blobs())
+        self._room = limit / 100
 
     def get(self, key: str) -> Any | None:
         """The value of a Ref key, or none if it is not here or no longer what was written."""
         path = self._path(key)
         try:
-            blob = path.read_bytes()
+            value = decode(path.read_bytes(), key)
         except FileNotFoundError:
             return None
-        try:
-            value = decode(blob)
-        except ValueError as fault:
+        except (OSError, ValueError) as fault:
             _log.warning("%s: %s; its value is computed again", path, fault)
-            self.damaged += 1
-            path.unlink(missing_ok=True)
+            if isinstance(fault, ValueError):
+                self.damaged += 1
+                with contextlib.suppress(OSError):
+                    path.unlink()
             return None
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):  # evicted meanwhile, or ours only to read
             os.utime(path)
         return value
 
     def put(self, key: str, value: Any) -> None:
-        """Keep a value; one that is there already is left alone."""
+        """Keep a value; one that is there already is left alone.
+
+        Raises:
+            OSError: it cannot be written; what was written of it is removed.
+        """
         path = self._path(key)
         if path.exists():
             return
-        blob = encode(value)
-        path.parent.mkdir(exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=_PART)
+        blob = encode(value, key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(_PART)
         try:
-            with os.fdopen(handle, "wb") as file:
+            with open(temporary, "wb", opener=_keeping) as file:
                 file.write(blob)
+                file.truncate()
             os.replace(temporary, path)
+        except FileNotFoundError:
+            return  # another process has renamed, or removed, what both of us were writing
         except BaseException:
-            Path(temporary).unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
             raise
-        self._size += len(blob)
-        if self._size > self._limit:
+        self._room -= len(blob)
+        if self._room < 0:
             self._evict()
 
     def _path(self, key: str) -> Path:
@@ -129,34 +153,49 @@ class Store:
         What a killed writer has left is a blob that nobody uses.
         """
         found: list[tuple[float, int, Path]] = []
-        for path in (*self.folder.glob(f"*/*/*{_SUFFIX}"), *self.folder.glob(f"*/*/*{_PART}")):
-            with contextlib.suppress(FileNotFoundError):
-                status = path.stat()
-                found.append((status.st_mtime, status.st_size, path))
+        for path in self.folder.glob("*/??/*"):
+            if _OURS.fullmatch(path.name):
+                with contextlib.suppress(FileNotFoundError):
+                    status = path.stat()
+                    found.append((status.st_mtime, status.st_size, path))
         return sorted(found)
 
+    def _free(self, blobs: list[tuple[float, int, Path]]) -> Bytes:
+        return self._limit - sum(size for _, size, _ in blobs)
+
     def _evict(self) -> None:
-        """Drop the oldest blobs until a tenth of the limit is free again."""
+        """Look how full the folder is; if it is, drop the oldest blobs until a tenth is free.
+
+        The first look is due when this process has added a hundredth of the limit, the next ones
+        when it has filled half of what is free: another one may be filling the other half.
+        """
         blobs = self._blobs()
-        self._size = sum(size for _, size, _ in blobs)
-        for _, size, path in blobs:
-            if self._size <= 0.9 * self._limit:
-                return
-            path.unlink(missing_ok=True)
-            self._size -= size
+        free = self._free(blobs)
+        if free < 0:
+            for _, size, path in blobs:
+                path.unlink(missing_ok=True)
+                free += size
+                if free >= 0.1 * self._limit:
+                    break
+        self._room = free / 2
 
 
-def encode(value: Any) -> bytes:
-    """A value as a safetensors file; equal values give equal bytes."""
+def _keeping(path: str, flags: int) -> int:
+    """Open a file to be written over: what another process has written of it stays till then."""
+    return os.open(path, flags & ~os.O_TRUNC, 0o666)
+
+
+def encode(value: Any, key: str = "") -> bytes:
+    """A value as a safetensors file; equal values of a key give equal bytes."""
     from safetensors.torch import save
 
     tensors, plain = parts(value)
-    text = json.dumps({"plain": plain, "sha256": _digest(tensors, plain)}, sort_keys=True)
-    return save(tensors, metadata={_HEADER: text})
+    head = {"names": list(tensors), "plain": plain, "sha256": _digest(key, tensors, plain)}
+    return save(tensors, metadata={_HEADER: json.dumps(head, sort_keys=True)})
 
 
-def decode(blob: bytes) -> Any:
-    """The value that `encode` was given.
+def decode(blob: bytes, key: str = "") -> Any:
+    """The value that `encode` was given with this key, its tensors in the same order.
 
     Raises:
         ValueError: these are not the bytes that `encode` made.
@@ -167,16 +206,22 @@ def decode(blob: bytes) -> Any:
     try:
         (length,) = struct.unpack_from("<Q", blob)
         text = json.loads(blob[8 : 8 + length])["__metadata__"][_HEADER]
-        head = json.loads(text)
-        tensors = {name: tensor.clone() for name, tensor in load(blob).items()}
-        plain, digest = head["plain"], head["sha256"]
-    except (struct.error, SafetensorError, ValueError, KeyError, TypeError) as fault:
+        head, loaded = json.loads(text), load(blob)
+        tensors, plain = {name: loaded.pop(name).clone() for name in head["names"]}, head["plain"]
+        sound = not loaded and _digest(key, tensors, plain) == head["sha256"]
+    except (struct.error, SafetensorError, ValueError, LookupError, TypeError) as fault:
         raise ValueError(f"damaged blob ({type(fault).__name__})") from fault
-    if _digest(tensors, plain) != digest:
-        raise ValueError("damaged blob (its content does not match its hash)")
+    if not sound:
+        raise ValueError("damaged blob (its hash is not that of its key and content)")
     if plain is not None:
         return plain
     return tensors[""] if tensors.keys() == {""} else tensors
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of a value, in whatever order its tensors are."""
+    tensors, plain = parts(value)
+    return _digest("", dict(sorted(tensors.items())), plain)
 
 
 def parts(value: Any) -> tuple[dict[str, Tensor], Any]:
@@ -188,10 +233,9 @@ def parts(value: Any) -> tuple[dict[str, Tensor], Any]:
     return {}, value
 
 
-def _digest(tensors: Mapping[str, Tensor], plain: Any) -> str:
-    digest = hashlib.sha256(json.dumps(plain, sort_keys=True).encode())
-    for name in sorted(tensors):
-        tensor = tensors[name]
+def _digest(key: str, tensors: Mapping[str, Tensor], plain: Any) -> str:
+    digest = hashlib.sha256(json.dumps([key, plain], sort_keys=True).encode())
+    for name, tensor in tensors.items():
         digest.update(f"{name}\x1f{tensor.dtype}{tuple(tensor.shape)}".encode())
         digest.update(little_endian(tensor))
     return digest.hexdigest()

@@ -52,8 +52,10 @@ def write(trace: Trace, folder: Path, *, page: bool = True) -> None:
 
         with _placed(folder / "report.html") as file:
             file.write(render(trace).encode())
+    _flush_names(folder)
     with _placed(folder / "summary.json") as file:
         file.write(_json(trace.summary))
+    _flush_names(folder)
 
 
 def read(folder: Path) -> Trace:
@@ -104,6 +106,17 @@ def _placed(path: Path) -> Iterator[BinaryIO]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _flush_names(folder: Path) -> None:
+    """Wait until the names of the files in it are on the disk."""
+    if os.name != "posix":  # elsewhere a folder cannot be opened
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _json(value: Any) -> bytes:

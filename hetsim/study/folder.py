@@ -1,24 +1,32 @@
 """The run folder's life: fresh, unfinished, complete, or somebody else's.
 
-`spec.yaml` is the first file of a run and `summary.json` the last; each appears by rename. A run
-into a complete folder of the same spec works beside it and takes its place at the end.
+`spec.yaml` says that a run has begun and `summary.json` that it is complete; each appears by
+rename. What a run begins with is prepared in a folder inside and put in place file by file, each on
+the disk before it is renamed, `spec.yaml` last: where it is, all that the run needs is there too. A
+run into a complete folder of the same spec works beside it and takes its place at the end.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
 
 from hetsim.core.errors import SpecError
 
 SPEC, SUMMARY = "spec.yaml", "summary.json"
+_BEGINNING = ".beginning.part"
 
 
-def resume_line(folder: Path) -> str:
-    """The command that goes on with an unfinished run."""
-    return f"python -m hetsim run --resume {folder}"
+def resume_line(work: Path) -> str:
+    """The command that goes on with the unfinished run that writes into `work`."""
+    name = work.name
+    if name.startswith(".") and name.endswith(".new"):  # it is to take the place of another
+        work = work.with_name(name[1 : -len(".new")])
+    return f"python -m hetsim run --resume {work}"
 
 
 def is_complete(folder: Path) -> bool:
@@ -26,18 +34,31 @@ def is_complete(folder: Path) -> bool:
     return (folder / SUMMARY).is_file()
 
 
-def open_folder(folder: Path, spec_text: str, *, force: bool) -> Path:
+def open_folder(
+    folder: Path,
+    spec_text: str,
+    *,
+    force: bool,
+    fill: Callable[[Path], None] = lambda beginning: None,
+) -> Path:
     """Claim `folder` for a run of this spec; returns where to write.
 
+    Args:
+        folder: the run folder.
+        spec_text: content of `spec.yaml`.
+        force: replace whatever is there.
+        fill: writes into a folder what else is to be there when the run begins.
+
     Raises:
-        SpecError: it holds something else, or an unfinished run.
+        SpecError: it holds something else, or an unfinished run, or cannot be written.
     """
     folder = folder.resolve()
     if folder.exists() and not folder.is_dir():
         raise SpecError(
             "is a file, not a folder", where=str(folder), remedy="Give another --out folder."
         )
-    occupied = folder.is_dir() and any(folder.iterdir())
+    recover(folder)
+    occupied = _is_occupied(folder)
     if occupied and force:
         _refuse_what_is_precious(folder)
     elif occupied:
@@ -46,8 +67,60 @@ def open_folder(folder: Path, spec_text: str, *, force: bool) -> Path:
     if work is not folder and work.exists():
         shutil.rmtree(work)
     make(work, "--out")
-    write(work / SPEC, spec_text)
+    try:
+        tidy(work, "*")
+        _begin(work, spec_text, fill)
+    except OSError as error:
+        raise _unwritable(work, "--out", error) from error
     return work
+
+
+def recover(folder: Path) -> None:
+    """Let a finished run take the place of `folder` if it was killed while it did so."""
+    work, old = _beside(folder, "new"), _beside(folder, "old")
+    if not folder.exists() and is_complete(work):
+        work.rename(folder)
+    if folder.exists():
+        shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def claimed(work: Path) -> Iterator[None]:
+    """Nobody else runs in this folder meanwhile; the claim ends with the process at the latest.
+
+    Raises:
+        BlockingIOError: somebody else does.
+    """
+    try:
+        from fcntl import LOCK_EX, LOCK_NB, flock
+    except ImportError:  # a system without
+        yield
+        return
+    handle = os.open(work, os.O_RDONLY)
+    try:
+        try:
+            flock(handle, LOCK_EX | LOCK_NB)
+        except BlockingIOError as busy:
+            what = "another process is running in it"
+            raise BlockingIOError(busy.errno, what, str(work)) from busy
+        yield
+    finally:
+        os.close(handle)
+
+
+def pending(folder: Path) -> Path:
+    """Where the run that `folder` stands for was writing: beside it, if it was to replace it."""
+    beside = _beside(folder, "new")
+    return beside if (beside / SPEC).is_file() else folder
+
+
+def tidy(work: Path, pattern: str = ".*.part") -> None:
+    """Remove what a killed process was writing in the folder of a run."""
+    for path in work.glob(pattern):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def make(folder: Path, option: str) -> None:
@@ -61,16 +134,12 @@ def make(folder: Path, option: str) -> None:
         with TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise SpecError(
-            f"cannot be written: {error.strerror}",
-            where=str(folder),
-            remedy=f"Give a writable folder with {option}.",
-        ) from error
+        raise _unwritable(folder, option, error) from error
 
 
 def close_folder(work: Path, folder: Path) -> None:
     """Let a finished run that worked beside `folder` take its place."""
-    folder = folder.resolve()
+    work, folder = work.resolve(), folder.resolve()
     if work == folder:
         return
     old = _beside(folder, "old")
@@ -83,11 +152,9 @@ def close_folder(work: Path, folder: Path) -> None:
 
 def write(path: Path, text: str) -> None:
     """Write a text file so that it is there whole or not at all."""
-    temporary = path.with_name(f".{path.name}.part")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+    temporary = _part(path)
+    temporary.write_text(text, encoding="utf-8")
+    _flush(temporary)
     temporary.replace(path)
 
 
@@ -96,8 +163,57 @@ def discard(work: Path) -> None:
     shutil.rmtree(work, ignore_errors=True)
 
 
+def _is_occupied(folder: Path) -> bool:
+    """Whether there is more than what a run that was killed before it began has left."""
+    if not folder.is_dir():
+        return False
+    begun = folder / _BEGINNING
+    staged = list(begun.iterdir()) if begun.is_dir() else []
+    left = {begun.name, *(path.name for path in staged), *(_part(path).name for path in staged)}
+    return not {path.name for path in folder.iterdir()} <= left - {SPEC}
+
+
+def _begin(work: Path, spec_text: str, fill: Callable[[Path], None]) -> None:
+    """Put in place what a run begins with, its spec last."""
+    beginning = work / _BEGINNING
+    beginning.mkdir()
+    fill(beginning)
+    (beginning / SPEC).write_text(spec_text, encoding="utf-8")
+    for path in sorted(beginning.iterdir(), key=lambda path: path.name == SPEC):
+        part = _part(work / path.name)
+        shutil.copyfile(path, part)
+        _flush(part)
+        part.replace(work / path.name)
+    if os.name == "posix":  # elsewhere a folder cannot be opened
+        _flush(work)
+    shutil.rmtree(beginning)
+
+
+def _part(path: Path) -> Path:
+    """Where a file is written before it is renamed."""
+    return path.with_name(f".{path.name}.part")
+
+
+def _flush(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _unwritable(folder: Path, option: str, error: OSError) -> SpecError:
+    return SpecError(
+        f"cannot be written: {error.strerror or error}",
+        where=str(folder),
+        remedy=f"Give a writable folder with {option}.",
+    )
+
+
 def _beside(folder: Path, word: str) -> Path:
-    return folder.with_name(f"{folder.name}.{word}")
+    folder = folder.resolve()
+    return folder.with_name(f".{folder.name}.{word}")
 
 
 def _refuse_what_is_precious(folder: Path) -> None:

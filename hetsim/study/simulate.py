@@ -10,27 +10,31 @@ from __future__ import annotations
 import json
 import os
 import platform
+import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from threading import current_thread, main_thread
 from time import monotonic
+from types import FrameType
 from typing import Any
 
-from hetsim.core.errors import HetsimError, Interrupted, SpecError
+from hetsim.core.errors import HetsimError, Interrupted, SpecError, Stuck
 from hetsim.core.registry import EXECUTORS
 from hetsim.core.trace import Progress, Trace
 from hetsim.report import files
 from hetsim.spec.build import Scenario, resolve
 from hetsim.spec.schema import Spec, load_topology
 from hetsim.study import folder as run_folder
+from hetsim.study.footprint import peaks
 
 _HOST, _PROVENANCE = "host.json", "provenance.json"
-
-
-class Stuck(HetsimError):
-    """A run could not write its files; it can go on once that is mended."""
+_EXECUTOR = "inline"
+"""Who computes unless somebody else is named."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +43,8 @@ class Settings:
 
     Attributes:
         data: folder of data sets.
-        executor: name of the executor.
-        workers: of a pool; None for one a core.
+        executor: name of the executor; None for inline, or that of a run which is resumed.
+        workers: of a pool or of Ray; None for one a core.
         store: folder of the store; None for one inside the run folder.
         no_store: keep nothing.
         report: write `report.html`.
@@ -49,7 +53,7 @@ class Settings:
     """
 
     data: Path | None = None
-    executor: str = "inline"
+    executor: str | None = None
     workers: int | None = None
     store: Path | None = None
     no_store: bool = False
@@ -109,13 +113,14 @@ def run(
         raise TypeError("overrides and seed belong to `hetsim.load` when it has loaded the spec")
     else:
         spec = topology
-    EXECUTORS.load(settings.executor, where="--executor")
+    EXECUTORS.load(settings.executor or _EXECUTOR, where="--executor")
     scenario = resolve(spec, settings.data)
     if settings.store and not settings.no_store:
         run_folder.make(settings.store, "--store")
     folder = Path(out) if out else default_folder(scenario)
-    work = run_folder.open_folder(folder, scenario.text(), force=force)
-    _note_beginning(scenario, settings, work)
+    work = run_folder.open_folder(
+        folder, scenario.text(), force=force, fill=partial(_note_beginning, scenario, settings)
+    )
     try:
         result = simulate(scenario, settings, work)
     except HetsimError as error:
@@ -135,14 +140,17 @@ def resume(
     """Go on with an unfinished run by replaying it over its store.
 
     Data folder, store and executor are those it was begun with, where `settings` name no others. A
-    complete folder is read and returned as it is; one without a spec is begun with `topology`.
+    complete folder is read and returned as it is, unless a run that is to replace it has begun; one
+    without a spec is begun with `topology`.
 
     Raises:
         SpecError: the folder holds no spec, or another one than `topology`.
         HetsimError: what the run is made of has changed since.
     """
-    settings = _as_begun(folder, settings or Settings())
-    if not (folder / run_folder.SPEC).is_file():
+    run_folder.recover(folder)
+    work = run_folder.pending(folder)
+    settings = _as_begun(work, settings or Settings())
+    if not (work / run_folder.SPEC).is_file():
         if topology is None:
             raise SpecError(
                 "no run to resume: there is no spec.yaml",
@@ -150,7 +158,7 @@ def resume(
                 remedy="Give the topology too: hetsim run TOPOLOGY --resume DIR",
             )
         return run(topology, out=folder, settings=settings)
-    scenario = resolve(load_topology(folder / run_folder.SPEC), settings.data)
+    scenario = resolve(load_topology(work / run_folder.SPEC), settings.data)
     if topology is not None:
         spec = topology if isinstance(topology, Spec) else load_topology(topology)
         given = resolve(spec, settings.data)
@@ -160,10 +168,14 @@ def resume(
                 where=str(folder),
                 remedy="Leave the topology out, or give another folder.",
             )
-    if run_folder.is_complete(folder):
-        return Result(trace=files.read(folder), folder=folder)
-    _refuse_what_has_changed(scenario, folder)
-    return simulate(scenario, settings, folder)
+    if run_folder.is_complete(work):
+        result = Result(trace=files.read(work))
+    else:
+        _refuse_what_has_changed(scenario, work)
+        run_folder.tidy(work)
+        result = simulate(scenario, settings, work)
+    run_folder.close_folder(work, folder)
+    return replace(result, folder=folder)
 
 
 def simulate(scenario: Scenario, settings: Settings, folder: Path | None) -> Result:
@@ -171,35 +183,38 @@ def simulate(scenario: Scenario, settings: Settings, folder: Path | None) -> Res
 
     Raises:
         Interrupted: the user stopped it; the message says how to go on.
-        Stuck: a file could not be written, likewise.
+        Stuck: a file could not be written, or workers died, likewise.
     """
     line = run_folder.resume_line(folder) if folder else ""
     try:
-        return _simulate(scenario, settings, folder)
+        with run_folder.claimed(folder) if folder else nullcontext():
+            return _simulate(scenario, settings, folder)
     except KeyboardInterrupt as stop:
         raise Interrupted(f"interrupted. Go on with: {line}" if line else "interrupted") from stop
-    except OSError as fault:
-        raise Stuck(
-            f"{fault.filename or folder}: {fault.strerror or fault}\n"
-            f"    When that is mended, go on with: {line}"
-        ) from fault
+    except (OSError, Stuck) as fault:
+        what = str(fault)
+        if isinstance(fault, OSError):
+            what = f"{fault.filename or folder}: {fault.strerror or fault}"
+        remedy = f"\n    When that is mended, go on with: {line}" if line else ""
+        raise Stuck(what + remedy) from fault
 
 
 def _simulate(scenario: Scenario, settings: Settings, folder: Path | None) -> Result:
     begun, started = datetime.now(UTC), monotonic()
     store = settings.store or (folder / "store" if folder else None)
     lab = scenario.lab(
-        executor=settings.executor,
+        executor=settings.executor or _EXECUTOR,
         workers=settings.workers,
         store=None if settings.no_store else store,
     )
     try:
-        trace = scenario.play(
-            lab,
-            journal=folder / "journal.jsonl" if folder else None,
-            causality=settings.causality,
-            progress=settings.progress,
-        )
+        with _ctrl_c(settings.progress) as progress:
+            trace = scenario.play(
+                lab,
+                journal=folder / "journal.jsonl" if folder else None,
+                causality=settings.causality,
+                progress=progress,
+            )
         played = monotonic()
         host = {
             **_how(settings),
@@ -208,6 +223,7 @@ def _simulate(scenario: Scenario, settings: Settings, folder: Path | None) -> Re
             "host": platform.node(),
             "machine": platform.machine(),
             "cpus": os.cpu_count(),
+            "memory": peaks(),
             "python": sys.version,
             "refs": {
                 "executed": dict(sorted(lab.executed.items())),
@@ -218,25 +234,61 @@ def _simulate(scenario: Scenario, settings: Settings, folder: Path | None) -> Re
     finally:
         lab.close()
     if folder:
-        run_folder.write(folder / _HOST, json.dumps(host, indent=2, sort_keys=True) + "\n")
+        run_folder.write(folder / _HOST, _json(host))
         files.write(trace, folder, page=settings.report)
     return Result(trace=trace, folder=folder, host=host)
 
 
-def _note_beginning(scenario: Scenario, settings: Settings, work: Path) -> None:
+@contextmanager
+def _ctrl_c(progress: Callable[[Progress], None]) -> Iterator[Callable[[Progress], None]]:
+    """Progress that ends a run whose Ctrl-C was lost.
+
+    The interpreter raises it wherever the program is just then, and drops it where nothing can be
+    raised: in a finaliser, or in the callback of a weak reference.
+    """
+    before, came = signal.getsignal(signal.SIGINT), False
+
+    def hear(number: int, frame: FrameType | None) -> None:
+        nonlocal came
+        came = True
+        if callable(before):
+            before(number, frame)
+
+    def show(now: Progress) -> None:
+        progress(now)
+        if came:
+            raise KeyboardInterrupt
+
+    if not callable(before) or current_thread() is not main_thread():
+        yield progress
+        return
+    signal.signal(signal.SIGINT, hear)
+    try:
+        yield show
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _note_beginning(scenario: Scenario, settings: Settings, beginning: Path) -> None:
     """Write down what the run is made of and how it is run, for whoever goes on with it."""
-    scenario.copy_files(work)
-    made_of = json.dumps(scenario.provenance(), indent=2) + "\n"
-    run_folder.write(work / _PROVENANCE, made_of)
-    run_folder.write(work / _HOST, json.dumps(_how(settings), indent=2, sort_keys=True) + "\n")
+    scenario.copy_files(beginning)
+    (beginning / _PROVENANCE).write_text(_json(scenario.provenance()), encoding="utf-8")
+    (beginning / _HOST).write_text(_json(_how(settings)), encoding="utf-8")
+
+
+def _json(content: Mapping[str, Any]) -> str:
+    return json.dumps(content, indent=2, sort_keys=True) + "\n"
 
 
 def _how(settings: Settings) -> dict[str, Any]:
     """Settings that a resumed run takes over."""
     return {
-        "executor": settings.executor,
+        "executor": settings.executor or _EXECUTOR,
+        "workers": settings.workers,
         "data": str(settings.data.resolve()) if settings.data else None,
         "store": str(settings.store.resolve()) if settings.store else None,
+        "no_store": settings.no_store,
+        "report": settings.report,
     }
 
 
@@ -246,14 +298,19 @@ def _as_begun(folder: Path, settings: Settings) -> Settings:
         begun = json.loads((folder / _HOST).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return settings
-    plain = Settings()
+    if not isinstance(begun, dict):
+        return settings
+    executor, workers = settings.executor or begun.get("executor"), settings.workers
+    if executor == begun.get("executor"):
+        workers = workers or begun.get("workers")
     return replace(
         settings,
-        executor=settings.executor
-        if settings.executor != plain.executor
-        else begun.get("executor", plain.executor),
+        executor=executor,
+        workers=workers,
         data=settings.data or (Path(begun["data"]) if begun.get("data") else None),
         store=settings.store or (Path(begun["store"]) if begun.get("store") else None),
+        no_store=settings.no_store or (not settings.store and begun.get("no_store", False)),
+        report=settings.report and begun.get("report", True),
     )
 
 
@@ -261,8 +318,14 @@ def _refuse_what_has_changed(scenario: Scenario, folder: Path) -> None:
     """Hold a replay to the profiles, the data and the spec that the run was begun with."""
     try:
         begun = json.loads((folder / _PROVENANCE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return  # stopped before it was written: nothing has been computed either
+        _ = begun["spec_hash"], begun["seed"], begun["hashes"].items()
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as fault:
+        raise HetsimError(
+            f"{folder / _PROVENANCE}: what the run is made of cannot be read ({fault})\n"
+            "    Put the file back, or start again with --force."
+        ) from fault
     now = scenario.provenance()
     if begun["spec_hash"] == now["spec_hash"] and begun["seed"] == now["seed"]:
         return

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from hetsim.cli import app
-from hetsim.core.errors import HetsimError, SpecError
+from hetsim.core.errors import HetsimError, Interrupted, SpecError, Stuck
 from hetsim.spec.build import resolve
 from hetsim.spec.schema import load_topology
 from hetsim.study import simulate as study
 from hetsim.study.explain import explain_topology
-from hetsim.study.simulate import Settings, Stuck, resume, run
+from hetsim.study.simulate import Settings, resume, run
 
 SMALL = ("stop.rounds=3", "task.model=logistic")
 TOO_SMALL = """
@@ -98,6 +104,162 @@ def test_a_full_disk_keeps_the_run_and_says_how_to_go_on(
     assert resume(tmp_path / "run").summary["rounds"] == 3
 
 
+@pytest.mark.parametrize("executor", ["inline", "pool"])
+def test_ctrl_c_prints_the_line_that_goes_on(executor: str, tmp_path: Path, repo: Path) -> None:
+    folder = tmp_path / "run"
+    changes = ("task.model=logistic", "stop.rounds=10000", "stop.accuracy=1")
+    words = [word for change in changes for word in ("--set", change)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hetsim", "run", "pi_lab", "--out", str(folder), *words,
+         "--executor", executor],
+        cwd=repo, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+    try:
+        journal = folder / "journal.jsonl"
+        while not (journal.exists() and journal.read_bytes().count(b"\n") > 3):
+            time.sleep(0.01)
+            assert process.poll() is None
+        os.killpg(process.pid, signal.SIGINT)
+        out, told = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.communicate()
+    line = f"python -m hetsim run --resume {folder}"
+    assert (process.returncode, out) == (130, "")
+    assert told == f"hetsim: interrupted. Go on with: {line}\n"
+
+    def stop(_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = journal.read_bytes()
+    with pytest.raises(Interrupted, match="Go on with"):
+        resume(folder, settings=Settings(progress=stop))
+    assert journal.read_bytes() == before
+    assert json.loads((folder / "host.json").read_text())["executor"] == executor
+
+
+def test_ctrl_c_that_is_lost_in_a_finaliser_is_heard_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", lost.append)
+
+    class Last:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGINT)
+
+    def press(_: object) -> None:
+        if not lost:
+            Last()
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(Interrupted, match="Go on with"):
+        run("pi_lab", out=tmp_path / "run", overrides=SMALL, settings=Settings(progress=press))
+    assert len(lost) == 1
+    assert signal.getsignal(signal.SIGINT) == before
+    assert resume(tmp_path / "run").summary["rounds"] == 3
+
+
+def test_a_replacement_goes_on_and_takes_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    folder, cheap = Path("run"), (*SMALL, "cost_only=true")
+    run("pi_lab", out=folder, overrides=cheap)
+    with pytest.raises(Interrupted, match=rf"--resume {tmp_path / folder}$"):
+        run("pi_lab", out=folder, overrides=SMALL, force=True, settings=Settings(progress=stop))
+    assert json.loads((folder / "summary.json").read_text())["accuracy"] is None
+    result = resume(folder)
+    assert result.folder == folder
+    assert result.summary["accuracy"] is not None
+    assert json.loads((folder / "summary.json").read_text()) == result.summary
+    assert list(tmp_path.iterdir()) == [tmp_path / folder]
+    monkeypatch.chdir(folder)
+    assert resume(Path()).summary == result.summary
+
+
+def test_resume_under_other_numerics_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "run"
+    begun("pi_lab", folder)
+    journal = folder / "journal.jsonl"
+    head = json.loads(journal.read_text().splitlines()[0])
+    kept = journal.read_bytes()
+    journal.write_text(json.dumps({**head, "numerics": "cpu-f32_another"}) + "\n")
+    done = CliRunner().invoke(app, ["run", "--resume", str(folder)])
+    assert done.exit_code == 1
+    assert "begun with" in done.stderr
+    assert "cpu-f32_another" in done.stderr
+    assert "--force" in done.stderr
+    journal.write_text(json.dumps({**head, "hetsim": "0.0.1"}) + "\n")
+    done = CliRunner().invoke(app, ["run", "--resume", str(folder)])
+    assert done.exit_code == 1
+    assert "begun with hetsim 0.0.1" in done.stderr
+    journal.write_bytes(kept[:-5])  # torn: as good as not begun
+    assert resume(folder).summary["rounds"] == 3
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}"])
+def test_resume_says_which_file_is_damaged(content: str, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    begun("pi_lab", folder)
+    (folder / "provenance.json").write_text(content)
+    done = CliRunner().invoke(app, ["run", "--resume", str(folder)])
+    assert done.exit_code == 1
+    assert "provenance.json" in done.stderr
+
+
+def test_two_do_not_run_in_one_folder_at_once(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+
+    def meddle(_: object) -> None:
+        with pytest.raises(Stuck, match="another process is running in it"):
+            resume(folder)
+
+    assert run("pi_lab", out=folder, overrides=SMALL, settings=Settings(progress=meddle)).trace
+    assert resume(folder).summary["rounds"] == 3
+
+
+def test_a_run_killed_before_it_began_is_no_obstacle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, folder = tmp_path / "whole", tmp_path / "run"
+    begun("pi_lab", whole)
+    names = {path.name for path in whole.iterdir()}
+    rename, left = Path.replace, 0
+
+    def killed(source: Path, target: Path) -> Path:
+        nonlocal left
+        if not left:
+            raise _Crash
+        left -= 1
+        return rename(source, target)
+
+    monkeypatch.setattr(Path, "replace", killed)
+    for number in range(3):
+        left = number
+        with pytest.raises(_Crash):
+            run("pi_lab", out=folder, overrides=SMALL, settings=Settings(progress=crash))
+        assert not (folder / "spec.yaml").exists()
+    monkeypatch.undo()
+    begun("pi_lab", folder)
+    assert {path.name for path in folder.iterdir()} == names
+
+
+def test_a_replacement_that_was_killed_at_the_last_moment_is_finished(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    first = run("pi_lab", out=folder, overrides=(*SMALL, "cost_only=true"))
+    folder.rename(tmp_path / ".run.new")
+    (tmp_path / ".run.old").mkdir()
+    assert resume(folder).summary == first.summary
+    assert list(tmp_path.iterdir()) == [folder]
+
+
 def test_resume_takes_over_how_the_run_was_begun(tmp_path: Path) -> None:
     store, data = tmp_path / "store", tmp_path / "data"
     data.mkdir()
@@ -111,6 +273,17 @@ def test_resume_takes_over_how_the_run_was_begun(tmp_path: Path) -> None:
     assert result.host["store"] == str(store)
     assert result.host["data"] == str(data)
     assert not (folder / "store").exists()
+
+
+def test_resume_makes_no_report_and_no_store_where_none_was_wanted(tmp_path: Path) -> None:
+    folder, bare = tmp_path / "run", Settings(report=False, no_store=True)
+    run("pi_lab", out=tmp_path / "whole", overrides=SMALL, settings=bare)
+    with pytest.raises(_Crash):
+        run("pi_lab", out=folder, overrides=SMALL, settings=replace(bare, progress=crash))
+    resume(folder)
+    assert {path.name for path in folder.iterdir()} == {
+        path.name for path in (tmp_path / "whole").iterdir()
+    }
 
 
 def test_resume_refuses_a_changed_profile(

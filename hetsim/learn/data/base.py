@@ -2,7 +2,8 @@
 
 The order of samples must not depend on where they came from. Each split is sorted by the SHA-256 of
 a sample's bytes (user, label, values), then shuffled with a fixed seed, so that a folder and a
-download of the same samples are the same data set, and a prefix is a fair sample.
+download of the same samples are the same data set, and a prefix is a fair sample. A set that is
+made up is the same everywhere and keeps the order in which it is made.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ class Dataset:
             return self.source_x, self.source_y
         raise SpecError(
             f'data set "{self.name}" has no split "{name}"',
-            remedy="Every set has train and test; digits also has source, for pre-training.",
+            remedy="Every set has train and test; digits and synthetic also have source, for pre-training.",
         )
 
 

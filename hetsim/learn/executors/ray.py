@@ -27,7 +27,7 @@ from typing import Any, TypeAlias
 from torch import Tensor
 
 from hetsim import __version__
-from hetsim.core.errors import HetsimError, SpecError
+from hetsim.core.errors import HetsimError, SpecError, Stuck
 from hetsim.core.quantities import Seconds
 from hetsim.core.ref import Ref
 from hetsim.learn import ops
@@ -124,7 +124,8 @@ class Ray:
         """Keys and values of tasks that have ended since the last call.
 
         Raises:
-            HetsimError: workers die again and again, or would compute something else than we.
+            Stuck: workers die again and again.
+            HetsimError: they would compute something else than we.
         """
         if wait or len(self._running) < self._workers:
             self._send_group()
@@ -261,7 +262,7 @@ class Ray:
     def _send_again(self, stack: _Stack, fault: Exception) -> None:
         stack.deaths += 1
         if stack.deaths > _DEATHS:
-            raise HetsimError(
+            raise Stuck(
                 f"{stack.deaths} Ray workers died of the same task: {_line(fault)}\n"
                 "    They may lack memory: use fewer workers, a smaller model, or "
                 "--executor inline."

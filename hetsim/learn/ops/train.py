@@ -149,7 +149,7 @@ def _train(ref: Ref[State], inputs: Sequence[Any], resident: Resident) -> State:
 def _train_stacked(tasks: Sequence[Task], resident: Resident) -> list[State]:
     """The same for members of a stack: at each turn, those whose batches are of one size."""
     first = tasks[0][0]
-    stack = Stack([inputs[0] for _, inputs in tasks], Descent.of(first))
+    stack = Stack(first.arg("arch"), [inputs[0] for _, inputs in tasks], Descent.of(first))
     streams = [(inputs[1].split, steps_of(ref, inputs[1])) for ref, inputs in tasks]
     for split, members, rows in turns(streams):
         x, y = resident.gather(split, rows.flatten())

@@ -20,6 +20,7 @@ from hetsim.core.errors import (
     NeedsLearning,
     OutOfMemory,
     SpecError,
+    Stuck,
     UnknownName,
     did_you_mean,
     si,
@@ -33,6 +34,7 @@ EVERY = [
     NeedsLearning("this run computes nothing"),
     CausalityError("cam-3 never received 9f2c"),
     Dropped("battery", 0.25),
+    Stuck("the disk is full"),
     Interrupted("stopped after round 3"),
 ]
 

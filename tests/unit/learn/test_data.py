@@ -19,7 +19,7 @@ from PIL import Image
 
 from hetsim.core.errors import SpecError, UnknownName
 from hetsim.core.registry import DATA
-from hetsim.learn.data import cifar10, fashion_mnist, hapt, spoken_digits
+from hetsim.learn.data import cifar10, fashion_mnist, hapt, spoken_digits, synthetic
 from hetsim.learn.data.base import Dataset, canonical, load
 
 CHANCE = np.random.Generator(np.random.PCG64(5))
@@ -429,7 +429,9 @@ def test_the_network_is_not_touched_where_files_are_at_hand(
 
 
 def test_all_are_plug_ins() -> None:
-    assert DATA.names() == ["cifar10", "digits", "fashion_mnist", "hapt", "spoken_digits"]
-    for module in (cifar10, fashion_mnist, hapt, spoken_digits):
+    assert DATA.names() == [
+        "cifar10", "digits", "fashion_mnist", "hapt", "spoken_digits", "synthetic",
+    ]  # fmt: skip
+    for module in (cifar10, fashion_mnist, hapt, spoken_digits, synthetic):
         name = module.__name__.rsplit(".", 1)[-1]
         assert DATA.load(name) is getattr(module, name)

@@ -4,6 +4,7 @@ import logging
 import multiprocessing
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ import torch
 from hetsim.core.errors import SpecError
 from hetsim.learn import store as stores
 from hetsim.learn.numerics import tag
-from hetsim.learn.store import MemoryStore, Store, decode, encode
+from hetsim.learn.store import MemoryStore, Store, decode, digest, encode
 
 STATE = {
     "w": torch.arange(12, dtype=torch.float32).reshape(3, 4),
@@ -19,7 +20,7 @@ STATE = {
     "bias": torch.tensor([]),
 }
 SCORE = {"accuracy": 0.1 + 0.2, "loss": 1e-300, "samples": 297}
-KEY = "ab" * 16
+KEY, OTHER = "ab" * 16, "cd" * 16
 
 
 def the_file(folder: Path) -> Path:
@@ -43,8 +44,15 @@ def test_states_tensors_and_numbers_come_back_as_they_were(tmp_path: Path) -> No
 
 
 def test_equal_values_have_equal_bytes() -> None:
-    assert encode(STATE) == encode(dict(reversed(STATE.items())))
+    assert encode(STATE) == encode({name: tensor.clone() for name, tensor in STATE.items()})
     assert encode(STATE) != encode({**STATE, "count": torch.tensor(8)})
+
+
+def test_the_order_of_names_is_kept_and_changes_no_digest() -> None:
+    other = dict(reversed(STATE.items()))
+    assert list(decode(encode(STATE))) == list(STATE)
+    assert list(decode(encode(other))) == list(other)
+    assert digest(other) == digest(STATE)
 
 
 @pytest.mark.parametrize("position", [0, 3, 9, 30, 100, -100, -1])
@@ -64,6 +72,30 @@ def test_a_damaged_blob_is_noticed_dropped_and_logged(
     assert not path.exists()
     store.put(KEY, STATE)
     assert store.get(KEY) is not None
+
+
+@pytest.mark.parametrize("value", [STATE, STATE["w"], SCORE], ids=["state", "tensor", "score"])
+def test_a_flipped_bit_anywhere_is_noticed_or_means_nothing(value: Any) -> None:
+    blob = encode(value, KEY)
+    noticed = 0
+    for position in range(len(blob)):
+        damaged = bytearray(blob)
+        damaged[position] ^= 1 << position % 8
+        try:
+            assert encode(decode(bytes(damaged), KEY), KEY) == blob  # white space in the header
+        except ValueError:
+            noticed += 1
+    assert noticed > 0.95 * len(blob)
+
+
+def test_a_blob_under_the_name_of_another_is_damaged(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.put(KEY, STATE)
+    store.put(OTHER, {**STATE, "count": torch.tensor(8)})
+    store._path(KEY).write_bytes(store._path(OTHER).read_bytes())
+    assert store.get(KEY) is None
+    assert store.get(OTHER) is not None
+    assert store.damaged == 1
 
 
 @pytest.mark.parametrize("length", [0, 5, 8, 60, 200])
@@ -90,12 +122,39 @@ def test_being_killed_while_writing_leaves_no_blob(
 def test_leftovers_of_a_killed_writer_go_first(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.put(KEY, STATE)
-    left = the_file(tmp_path).with_name("torn.part")
+    left = the_file(tmp_path).with_name("abcd" * 8 + ".part")
     left.write_bytes(bytes(2000))
     os.utime(left, (0, 0))
-    Store(tmp_path, limit=2000).put("cd" * 16, STATE)
+    Store(tmp_path, limit=2000).put(OTHER, STATE)
     assert not left.exists()
     assert store.get(KEY) is not None
+
+
+def test_leftovers_of_the_same_key_are_written_over(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.put(KEY, STATE)
+    sound = the_file(tmp_path).read_bytes()
+    for left in (b"", b"x" * 10, sound[:-1], sound + b"tail"):
+        path = the_file(tmp_path)
+        path.with_suffix(".part").write_bytes(left)
+        path.unlink()
+        store.put(KEY, STATE)
+        assert the_file(tmp_path).read_bytes() == sound
+        assert not list(tmp_path.rglob("*.part"))
+
+
+def test_files_of_somebody_else_are_never_evicted(tmp_path: Path) -> None:
+    theirs = [tmp_path / "models" / name / "model.safetensors" for name in ("ab", "bert")]
+    for path in theirs:
+        path.parent.mkdir(parents=True)
+        path.write_bytes(bytes(5000))
+        os.utime(path, (0, 0))
+    store = Store(tmp_path, limit=2000)
+    for number in range(10):
+        store.put(f"{number:02}" * 16, STATE)
+    assert all(path.exists() for path in theirs)
+    taken = sum(path.stat().st_size for path in tmp_path.glob("*/??/" + "?" * 32 + ".safetensors"))
+    assert 0 < taken <= 2000
 
 
 def test_the_oldest_go_when_the_folder_is_full(tmp_path: Path) -> None:
@@ -114,13 +173,14 @@ def test_the_oldest_go_when_the_folder_is_full(tmp_path: Path) -> None:
     assert store.get(keys[-1]) is not None
 
 
-def test_another_arithmetic_has_other_values(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_another_arithmetic_has_other_values(tmp_path: Path) -> None:
     Store(tmp_path).put(KEY, STATE)
     assert (tmp_path / tag()).is_dir()
-    monkeypatch.setattr(stores, "tag", lambda: "cpu-f32_another-machine")
-    assert Store(tmp_path).get(KEY) is None
+    other = Store(tmp_path, tag="cuda-f32_another-machine")
+    assert other.get(KEY) is None
+    other.put(KEY, SCORE)
+    assert other.get(KEY) == SCORE
+    assert Store(tmp_path, tag=tag()).get(KEY) is not None
 
 
 def _write_often(folder: Path) -> None:

@@ -45,8 +45,8 @@ def test_the_old_run_stays_until_the_new_one_is_done(tmp_path: Path) -> None:
 def test_leftovers_of_a_killed_run_are_no_obstacle(tmp_path: Path) -> None:
     folder = finished(tmp_path / "run")
     for word in ("new", "old"):
-        (tmp_path / f"run.{word}").mkdir()
-        (tmp_path / f"run.{word}" / "half").write_text("")
+        (tmp_path / f".run.{word}").mkdir()
+        (tmp_path / f".run.{word}" / "half").write_text("")
     work = run_folder.open_folder(folder, "a", force=False)
     run_folder.close_folder(work, folder)
     assert list(tmp_path.iterdir()) == [folder]

@@ -28,6 +28,7 @@ def test_a_steady_run_is_foreseen_exactly() -> None:
     clock = Clock()
     remaining = Remaining(clock)
     assert remaining.after(Progress(round=0, rounds=100)) is None
+    left = None
     for done in range(1, 101):
         clock.now += 0.5
         left = remaining.after(Progress(round=done, rounds=100))
@@ -43,6 +44,7 @@ def test_what_came_from_a_store_is_soon_forgotten() -> None:
     remaining.after(Progress(round=0, rounds=200))
     clock.now += 1.0
     remaining.after(Progress(round=100, rounds=200))
+    left = None
     for done in range(101, 131):
         clock.now += 1.0
         left = remaining.after(Progress(round=done, rounds=200))

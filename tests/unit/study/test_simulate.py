@@ -80,14 +80,19 @@ def test_default_folder_says_what_it_holds() -> None:
 
 
 def test_ctrl_c_keeps_what_was_computed(topology: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+
     def watch(state: Progress) -> None:
+        if list((folder / "store").rglob("*.safetensors")):
+            raise KeyboardInterrupt
+
+    def stop(state: Progress) -> None:
         raise KeyboardInterrupt
 
-    folder = tmp_path / "run"
     with pytest.raises(Interrupted, match=f"--resume {folder}"):
         run(topology, out=folder, settings=Settings(progress=watch))
     with pytest.raises(Interrupted, match=r"^interrupted$"):
-        simulate(tiny(), Settings(progress=watch), None)
+        simulate(tiny(), Settings(progress=stop), None)
     assert list((folder / "store").rglob("*.safetensors"))
 
 
