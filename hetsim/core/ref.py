@@ -16,6 +16,7 @@ from hetsim.core.cost import Cost
 from hetsim.core.quantities import Bytes
 
 T = TypeVar("T", covariant=True)
+_PLAIN = (int, str, bool, type(None))
 Arg: TypeAlias = "bool | int | float | str | tuple[Arg, ...] | None"
 
 
@@ -59,7 +60,9 @@ class Ref(Generic[T]):
             TypeError: an argument is no plain immutable value.
         """
         ordered = tuple(sorted(args.items()))
-        recipe = json.dumps([op, version, _exact(ordered), [ref.key for ref in inputs]])
+        exact = [[name, value if type(value) in _PLAIN else _exact(value)]
+                 for name, value in ordered]  # fmt: skip
+        recipe = json.dumps([op, version, exact, [ref.key for ref in inputs]])
         key = hashlib.blake2b(recipe.encode(), digest_size=16).hexdigest()
         return cls(key, op, ordered, inputs, nbytes, cost or Cost())
 
@@ -76,9 +79,6 @@ class Ref(Generic[T]):
 
     def __repr__(self) -> str:
         return f"<Ref {self.op} {self.key[:8]}>"
-
-
-_PLAIN = (int, str, bool, type(None))
 
 
 def _exact(value: object) -> Any:

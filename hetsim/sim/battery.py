@@ -194,7 +194,12 @@ class BatteryState:
         if net <= 0.0:
             self.charged -= left
             return 0.0
-        return (net - (load - self.supply)) * dt
+        return self.loss(load) * dt
+
+    def loss(self, load: Watts) -> Watts:
+        """What is lost on the way out at a load."""
+        net = self._net(load)
+        return net - (load - self.supply) if net > 0.0 else 0.0
 
     def moment(self, share: Fraction, dt: Seconds) -> Seconds:
         """When `share` of the change over `dt` is done; charge is drawn straight between events."""

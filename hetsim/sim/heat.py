@@ -170,13 +170,12 @@ class HeatState:
 
     def _next(self, draw: Mapping[str, Watts]) -> tuple[Seconds, Celsius]:
         towards = self._steady(self._warming(draw))
-        ahead = [
-            trip.resume if on else trip.at
-            for trip, on in zip(self.body.trips, self.tripped, strict=True)
-            if (towards < trip.resume if on else towards > trip.at)
-        ]
-        times = [(self._until(there, towards), there) for there in ahead]
-        return min(times, default=(inf, self.temperature))
+        soonest = inf, self.temperature
+        for trip, on in zip(self.body.trips, self.tripped, strict=True):
+            if towards < trip.resume if on else towards > trip.at:
+                there = trip.resume if on else trip.at
+                soonest = min(soonest, (self._until(there, towards), there))
+        return soonest
 
     def _until(self, there: Celsius, towards: Celsius) -> Seconds:
         """Seconds until it passes `there`, which lies before `towards`."""

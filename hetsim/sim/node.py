@@ -108,9 +108,9 @@ class Node:
     """
 
     __slots__ = (
-        "_accrued", "_alarm", "_constant", "_due", "_fed", "_going_on", "_known", "_parts",
-        "_review", "_settled", "_shown", "_steady", "_watts", "absences", "activities", "base",
-        "battery", "busy", "domains", "energy", "env", "governor", "heat", "jobs", "memory",
+        "_accrued", "_alarm", "_constant", "_due", "_effort", "_fed", "_going_on", "_known",
+        "_parts", "_review", "_settled", "_shown", "_steady", "_watts", "absences", "activities",
+        "base", "battery", "busy", "domains", "energy", "env", "governor", "heat", "jobs", "memory",
         "meters", "name", "on_charged", "on_empty", "pause", "points", "power_scope", "present",
         "processor", "profile_name", "role", "state", "timing", "trace", "watching",
     )  # fmt: skip
@@ -163,13 +163,16 @@ class Node:
         self._due = inf
         self._fed = False
         self._review: Call | None = None
+        self._effort: tuple[Cost, tuple[int, ...], Effort] = (
+            Cost(), self.points, Effort(duration=0.0, busy=(), joules=()),
+        )  # fmt: skip
         self.pause = Pause(profile.switch if profile else 0.0)
         self._going_on: Call | None = None
         self._known: dict[str, float] = {}
         for part, _ in self._parts:
             self._count(part.track, part.value, env.now)
         self.govern()
-        self.redraw(env.now)
+        self._renew(env.now)
 
     def __repr__(self) -> str:
         return f"<Node {self.name}>"
@@ -239,11 +242,19 @@ class Node:
             lost = part.advance(used, dt)
             if lost:
                 self.energy["loss"] = self.energy.get("loss", 0.0) + lost
-            self._draw_curve(part, before, dt)
+            after, grain = part.value, part.grain
+            if abs(after - before) >= grain or abs(after - self._known[part.track]) >= grain:
+                self._draw_curve(part, before, dt)
         return drawn
 
     def redraw(self, now: Seconds) -> None:
-        """Settle the past, then take the new constant power, and watch what the power drives."""
+        """Settle the past: a rate has changed. Then watch what the power drives."""
+        self.settle(now)
+        if self._parts:
+            self._watch(now)
+
+    def _renew(self, now: Seconds) -> None:
+        """Settle the past: what is drawn by time has changed. Then take it anew."""
         self.settle(now)
         self._constant = {}
         draws = (*self.base[self.state].items(), *self._steady.values())
@@ -267,7 +278,7 @@ class Node:
             self._steady[source] = (kind, watts)
         else:
             self._steady.pop(source, None)
-        self.redraw(self.env.now)
+        self._renew(self.env.now)
 
     def power(self) -> dict[str, Watts]:
         """What it draws at this instant, by kind."""
@@ -287,11 +298,12 @@ class Node:
         return sum(self.energy.values())
 
     def drawn(self, now: Seconds) -> Joules:
-        """All joules up to now; only who works or has a battery must be settled to know them."""
-        if self.activities or self.meters or self.battery:
+        """All joules up to now; only who works must be settled to know them."""
+        if self.activities or self.meters:
             self.settle(now)
             return self.total
-        return self.total + self._watts * (now - self._accrued)
+        lost = self.battery.loss(self._watts) * (now - self._settled) if self.battery else 0.0
+        return self.total + self._watts * (now - self._accrued) + lost
 
     @property
     def active(self) -> Joules:
@@ -319,7 +331,7 @@ class Node:
         def offer(watts: Watts) -> None:
             self.settle(self.env.now)
             battery.supply = watts
-            self.redraw(self.env.now)
+            self._renew(self.env.now)
             follow()
 
         follow()
@@ -336,8 +348,9 @@ class Node:
         The alarm only moves forward. Far from that instant it rings halfway, to look again, so that
         a small rise in power does not move it.
         """
-        draw = self.power()
-        left = min(part.horizon(draw) for part, _ in self._parts)
+        draw, left = self.power(), inf
+        for part, _ in self._parts:
+            left = min(left, part.horizon(draw))
         if now + left >= self._due:
             return
         if self._alarm:
@@ -357,7 +370,7 @@ class Node:
                 self._count(part.track, part.value, now)
                 if changed:
                     follow()
-        self.redraw(now)
+        self._renew(now)
 
     def _battery_changed(self) -> None:
         assert self.battery
@@ -367,7 +380,7 @@ class Node:
             self.on_charged()
 
     def _draw_curve(self, part: Part, before: float, dt: Seconds) -> None:
-        """Points of a part's counter over the `dt` since the last settlement, if it moved."""
+        """Points of a part's counter over the `dt` since the last settlement."""
         change = part.value - before
         steps = int(abs(change) / part.grain) + 1
         for step in range(1, steps):
@@ -388,13 +401,17 @@ class Node:
         """Enter a base state: "off", "sleep" or "idle"."""
         self.settle(self.env.now)
         self.state = state
-        self.redraw(self.env.now)
+        self._renew(self.env.now)
 
     # --- clocks ---------------------------------------------------------------------------------
 
     def effort(self, cost: Cost) -> Effort:
         """Time and joules of `cost` at the present operating points."""
-        return effort(self.domains, self.points, cost, self.timing)
+        known, points, found = self._effort
+        if known is not cost or points != self.points:
+            found = effort(self.domains, self.points, cost, self.timing)
+            self._effort = cost, self.points, found
+        return found
 
     def kinds(self, work: Effort) -> dict[str, Joules]:
         """Joules of a job by kind of energy."""

@@ -86,7 +86,7 @@ class Dataset:
             return self.source_x, self.source_y
         raise SpecError(
             f'data set "{self.name}" has no split "{name}"',
-            remedy="Every set has train and test; digits and synthetic also have source, for pre-training.",
+            remedy="Every set has train and test; digits and synthetic also have source.",
         )
 
 
