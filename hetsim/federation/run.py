@@ -167,7 +167,7 @@ class Run:
         self._t0: Seconds = 0.0
         self._drawn: Joules = 0.0
         self._spans = 0
-        self._participants = self._dropped = 0
+        self._participants = self._dropped = self._away = 0
 
     # --- what a method asks ---------------------------------------------------------------------
 
@@ -331,6 +331,7 @@ class Run:
         self.rows.append(row)
         self._t0, self._drawn, self._spans = now, energy, len(spans)
         self._participants = self._dropped = 0
+        self._away = sum(not client.present for client in self.clients)
         self.round += 1
         self.kernel.round = self.round
         self._show()
@@ -344,7 +345,7 @@ class Run:
                 t=self._t0,
                 energy=self._drawn,
                 accuracy=self._latest_accuracy(),
-                away=sum(not client.present for client in self.clients),
+                away=self._away,
                 limit=self.stop.time,
                 asked=self.lab.asked,
                 computed=self.lab.computed,

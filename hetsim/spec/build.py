@@ -11,7 +11,7 @@ import platform
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from importlib.metadata import version
 from math import inf
 from pathlib import Path
@@ -284,9 +284,7 @@ class Scenario:
         return {
             "hetsim": version("hetsim"),
             "python": platform.python_version(),
-            "packages": {
-                name: version(name) for name in ("networkx", "numpy", "scipy", "simpy", "torch")
-            },
+            "packages": dict(_versions()),
             "seed": self.spec.seed,
             "spec_hash": self.digest,
             "hashes": self.hashes,
@@ -586,6 +584,12 @@ def resolve(spec: Spec, data: Path | None = None) -> Scenario:
     scenario = Scenario(spec, profiles, paths, dataset, architecture, named)
     scenario.check()
     return scenario
+
+
+@cache
+def _versions() -> tuple[tuple[str, str], ...]:
+    """Of what results depend on."""
+    return tuple((name, version(name)) for name in ("networkx", "numpy", "scipy", "simpy", "torch"))
 
 
 def _base(profile: Profile, radio: Radio) -> dict[str, dict[str, float]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal, overload
 
@@ -99,6 +100,11 @@ def load_profile(path: Path) -> Profile:
     Raises:
         SpecError: with file and line, as `load_profile_with_sources`.
     """
+    return _loaded(path, profile_hash(path))
+
+
+@lru_cache(maxsize=256)
+def _loaded(path: Path, digest: str) -> Profile:
     return load_profile_with_sources(path)[0]
 
 

@@ -296,10 +296,10 @@ def test_a_failed_simulation_is_status_1(
 
 @contextmanager
 def _ctrl_c(*, live: bool) -> Iterator[Callable[[Progress], None]]:
-    """A person who loses patience after the first round."""
+    """A person who loses patience once something has been learned."""
 
     def watch(state: Progress) -> None:
-        if state.round == 1:
+        if state.computed:
             raise KeyboardInterrupt
 
     yield watch

@@ -10,6 +10,7 @@ ever sees them), 297 test. Mean and deviation are those of all 1,797 images.
 from __future__ import annotations
 
 import gzip
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -22,6 +23,7 @@ _TRAIN, _SOURCE = 1200, 300
 _MEAN, _STD = 4.8842, 6.0168
 
 
+@lru_cache(maxsize=4)
 def digits(folder: Path | None, *, train: int | None = None, test: int | None = None) -> Dataset:
     """The digits, at most `train` and `test` of them; `folder` is not needed."""
     del folder

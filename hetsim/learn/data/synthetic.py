@@ -11,10 +11,12 @@ not on the run's: runs that differ in their seed share the data.
 
 Samples are made one after the other, each split from streams of its own. That is their one order:
 `train`, `test` and `source` say how many, and a smaller split is the beginning of a larger one.
+The latest set is kept, for a sweep over other things.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import inf, sqrt
 from pathlib import Path
 from typing import Literal
@@ -32,6 +34,7 @@ _BLOCK = 4096
 of four bytes."""
 
 
+@lru_cache(maxsize=1)
 def synthetic(
     folder: Path | None,
     *,

@@ -365,7 +365,6 @@ def test_memory_of_messages_is_used_again() -> None:
 
 
 SCRIPT = """
-import signal
 from hetsim.learn import ops
 from hetsim.learn.architecture import Architecture
 from hetsim.learn.data.base import load
@@ -374,7 +373,6 @@ from hetsim.learn.lab import Lab
 from hetsim.learn.resident import Resident
 from hetsim.learn.store import MemoryStore
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have it ignored
     resident = Resident(load("digits", ()))
     pool = Pool(workers=2)
     lab = Lab(pool, MemoryStore(), resident)
