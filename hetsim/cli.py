@@ -87,7 +87,8 @@ def run(
         typer.Option(metavar="NAME", help="Who computes: inline (default), pool, ray or gpu."),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(metavar="N", help="Processes of a pool or of Ray; one a core.")
+        int | None,
+        typer.Option(metavar="N", min=1, help="Processes of a pool or of Ray; one a core."),
     ] = None,
     cost_only: Annotated[
         bool, typer.Option("--cost-only", help="Train nothing: time and joules only.")

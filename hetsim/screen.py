@@ -49,12 +49,12 @@ def progress(*, live: bool) -> Iterator[Callable[[Progress], None]]:
             shown, left, taken = monotonic(), remaining.after(now), resident()
             parts = [
                 f"round {now.round} of {now.rounds}",
-                duration(now.t),
+                f"{duration(now.t)} simulated",
                 joules(now.energy),
                 "" if now.accuracy is None else f"accuracy {now.accuracy:.3f}",
                 f"{now.away} away" if now.away else "",
                 "" if left is None else f"{'at most ' if now.early else ''}{duration(left)} left",
-                "" if taken is None else size(taken),
+                "" if taken is None else f"{size(taken)} of memory",
             ]
             bar.update(line, completed=share(now), description=", ".join(filter(None, parts)))
 

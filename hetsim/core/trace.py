@@ -62,6 +62,7 @@ class Progress(NamedTuple):
         away: clients that cannot take part at present.
         asked: operations of what is to be learned by then.
         computed: those of them that are done, or need not be done.
+        read: values that came from a store instead.
         early: whether reaching an accuracy may end the run before.
     """
 
@@ -74,6 +75,7 @@ class Progress(NamedTuple):
     limit: Seconds = inf
     asked: Flops = 0.0
     computed: Flops = 0.0
+    read: int = 0
     early: bool = False
 
 

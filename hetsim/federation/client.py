@@ -33,7 +33,7 @@ class Client:
         participated: joules it drew from its selections to its last needed acts.
         state: what it keeps from round to round, by name; a script reads and assigns it. Whether
             one that is dropped keeps what it has assigned is for the method to say
-            (`Method.on_drop`).
+            (`Method.on_drop`). Values are in memory for as long as they are kept.
     """
 
     node: Node

@@ -6,15 +6,16 @@ never touches the clock: a script holds lazy Refs, and only `Observe` turns one 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from math import inf
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 import numpy as np
 
 from hetsim.core.cost import Cost
-from hetsim.core.errors import HetsimError, si
+from hetsim.core.errors import Dropped, HetsimError, si
 from hetsim.core.quantities import Flops, Fraction, Joules, Seconds
 from hetsim.core.ref import Ref
 from hetsim.core.rng import entropy, rng
@@ -80,12 +81,18 @@ class Workbench(Protocol):
     Attributes:
         asked: operations of all values that were to be computed so far.
         computed: those of them that are.
+        read: values that came from a store instead.
         told: called whenever a value has been computed.
     """
 
     asked: Flops
     computed: Flops
     told: Callable[[], None]
+
+    @property
+    def read(self) -> int:
+        """See above."""
+        ...
 
     def want(self, ref: Ref[Any], *, keep: bool = False) -> None:
         """Its use is certain: compute it now or later, and store it if `keep`."""
@@ -292,20 +299,24 @@ class Run:
         self, client: Client, script: Callable[..., Script[T]], args: tuple[Any, ...]
     ) -> T:
         """Play a client's script and charge it what its node draws meanwhile."""
-        node = client.node
-        before, state = node.drawn(self.now), dict(client.state)
-        delivered = False
+        before, state = client.node.drawn(self.now), dict(client.state)
         try:
             value = await script(client, *args)
-            delivered = True
-            return value
-        finally:
-            client.participated += node.drawn(self.now) - before
-            if not delivered and self._on_drop == "rollback":
+        except Dropped:
+            if self._on_drop == "rollback":
                 client.state = state
-            for name, ref in client.state.items():
-                if ref is not state.get(name):  # lives on: its use is certain
-                    self.lab.want(ref, keep=True)
+            self._keep(client, state)
+            raise
+        finally:
+            client.participated += client.node.drawn(self.now) - before
+        self._keep(client, state)
+        return value
+
+    def _keep(self, client: Client, before: Mapping[str, Ref[Any]]) -> None:
+        """What is new in a client's state lives on: its use is certain."""
+        for name, ref in client.state.items():
+            if ref is not before.get(name):
+                self.lab.want(ref, keep=True)
 
     def _close(self, model: Ref[Any]) -> None:
         now = self.now
@@ -349,13 +360,14 @@ class Run:
                 limit=self.stop.time,
                 asked=self.lab.asked,
                 computed=self.lab.computed,
+                read=self.lab.read,
                 early=self.stop.accuracy < inf,
             )
         )
 
     def _latest_accuracy(self) -> float | None:
         """The newest test accuracy that happens to be computed already."""
-        for score in reversed(self.scores.values()):
+        for score in islice(reversed(self.scores.values()), _LAG):
             value = self.lab.peek(score)
             if value is not None:
                 return float(value["accuracy"])
@@ -363,5 +375,7 @@ class Run:
 
 
 _SHOWN = 5
+_LAG = 64
+"""Scores by which learning may lag behind time until the progress shows none."""
 _RETRY: Seconds = 10.0
 """How long a server waits before it looks again for clients that are present."""

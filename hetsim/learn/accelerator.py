@@ -57,6 +57,7 @@ class Accelerator:
             f"cudnn-{torch.backends.cudnn.version()}",
             f"{gpu.name}-{gpu.major}.{gpu.minor}",
             "no-tf32",
+            tag(),  # fresh models come from the CPU
         ]
         return "_".join(parts).replace(" ", "-").replace("/", "-")
 

@@ -118,7 +118,11 @@ def _other(path: Path, begun: dict[str, Any], now: dict[str, Any]) -> str:
             f"{path}: not the record of a run\n"
             "    Put it back as it was, or start again with --force."
         )
-    remedy = "with that version" if begun["hetsim"] != now["hetsim"] else "on that kind of machine"
+    remedy = (
+        "with that version"
+        if begun["hetsim"] != now["hetsim"]
+        else "with that executor on that kind of machine"
+    )
     return (
         f"{path}: the run was begun with {_words(begun)}, and this is {_words(now)}\n"
         f"    Learned values would differ. Go on {remedy}, or start again with --force."

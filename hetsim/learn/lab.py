@@ -42,6 +42,7 @@ class Lab:
         self.from_store: Counter[str] = Counter()
         self.asked = self.computed = 0.0
         self.told: Callable[[], None] = lambda: None
+        self._spared: Counter[str] = Counter()
         self._executor, self._store, self._resident = executor, store, resident
         self._boxes: WeakValueDictionary[str, _Box] = WeakValueDictionary()
         self._held: WeakKeyDictionary[Ref[Any], _Box] = WeakKeyDictionary()
@@ -54,6 +55,11 @@ class Lab:
     def tag(self) -> str:
         """Names the arithmetic of its values."""
         return self._executor.tag
+
+    @property
+    def read(self) -> int:
+        """Values that were read, of all operations."""
+        return self.from_store.total()
 
     def want(self, ref: Ref[Any], *, keep: bool = False) -> None:
         """Say that a value's use is certain; it is computed now or later.
@@ -90,10 +96,12 @@ class Lab:
         self._executor.close()
 
     def never_needed(self, made: Mapping[str, int]) -> int:
-        """Values that were paid for, by operation, and that nobody ever looked at."""
-        return sum(
-            max(0, count - self.executed[op] - self.from_store[op]) for op, count in made.items()
-        )
+        """Values that were paid for, by operation, and that nobody ever looked at.
+
+        What a value that was read once came from counts as looked at.
+        """
+        seen = self.executed + self.from_store + self._spared
+        return sum(max(0, count - seen[op]) for op, count in made.items())
 
     def _plan(self, wish: Ref[Any], keep: bool) -> _Box:
         """Make a job of every value that the wish needs and that nobody has planned yet."""
@@ -131,6 +139,7 @@ class Lab:
         if value is None:
             return False
         self.from_store[ref.op] += 1
+        self._spared.update(needed.op for needed in ref.inputs)
         box.fill(value)
         return True
 
@@ -210,7 +219,7 @@ class Lab:
 class CostOnlyLab:
     """Computes nothing: time and joules come from costs alone."""
 
-    tag = "none"
+    tag, read = "none", 0
 
     def __init__(self) -> None:
         self.executed: Counter[str] = Counter()

@@ -98,7 +98,7 @@ class Store:
                 where=str(folder),
                 remedy="Name a folder you may write to with --store, or pass --no-store.",
             ) from fault
-        self._room = limit / 100
+        self._room = 0.0
 
     def get(self, key: str) -> Any | None:
         """The value of a Ref key, or none if it is not here or no longer what was written."""
@@ -166,15 +166,16 @@ class Store:
     def _evict(self) -> None:
         """Look how full the folder is; if it is, drop the oldest blobs until a tenth is free.
 
-        The first look is due when this process has added a hundredth of the limit, the next ones
-        when it has filled half of what is free: another one may be filling the other half.
+        The first look is due with the first blob of this process, the next ones when it has filled
+        half of what is free: another one may be filling the other half.
         """
         blobs = self._blobs()
         free = self._free(blobs)
         if free < 0:
             for _, size, path in blobs:
-                path.unlink(missing_ok=True)
-                free += size
+                with contextlib.suppress(OSError):  # somebody else's, who may not share it all
+                    path.unlink(missing_ok=True)
+                    free += size
                 if free >= 0.1 * self._limit:
                     break
         self._room = free / 2

@@ -367,16 +367,16 @@ class Scenario:
 
         Args:
             executor: name of the executor.
-            workers: of a pool; None for one a core.
+            workers: of a pool or of Ray; None for one a core.
             store: folder of kept results; None keeps nothing.
 
         Raises:
             SpecError: no such executor.
         """
         single_thread()
-        plugin = EXECUTORS.load(executor, where="--executor")
         if self.spec.cost_only:
             return CostOnlyLab()
+        plugin = EXECUTORS.load(executor, where="--executor")
         options = {} if workers is None else {"workers": workers}
         chosen = make(plugin, options, where=lambda _: f"--executor {executor}")
         kept = Store(store, tag=chosen.tag) if store else MemoryStore()
@@ -396,7 +396,7 @@ class Scenario:
             lab: computes what is learned.
             journal: file in which observed values are kept for a replay.
             causality: refuse scripts that use a value no one paid to bring to its node.
-            progress: called after each round.
+            progress: called after each round, and whenever something has been learned.
         """
         run = self.world(lab, journal=journal, causality=causality, progress=progress)
         end = run.kernel.run(self.method().server(run), _SERVER)

@@ -13,9 +13,10 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 from tempfile import TemporaryFile
 
-from hetsim.core.errors import SpecError
+from hetsim.core.errors import SpecError, Stuck
 
 SPEC, SUMMARY = "spec.yaml", "summary.json"
 _BEGINNING = ".beginning.part"
@@ -26,7 +27,7 @@ def resume_line(work: Path) -> str:
     name = work.name
     if name.startswith(".") and name.endswith(".new"):  # it is to take the place of another
         work = work.with_name(name[1 : -len(".new")])
-    return f"python -m hetsim run --resume {work}"
+    return f"python -m hetsim run --resume {quote(str(work))}"
 
 
 def is_complete(folder: Path) -> bool:
@@ -85,27 +86,52 @@ def recover(folder: Path) -> None:
 
 
 @contextmanager
-def claimed(work: Path) -> Iterator[None]:
-    """Nobody else runs in this folder meanwhile; the claim ends with the process at the latest.
+def claimed(folder: Path) -> Iterator[None]:
+    """Nobody else runs in this folder, or replaces it, meanwhile.
+
+    The claim is a lock on a file beside it, which outlasts its being renamed, and which the system
+    gives back however the process ends.
 
     Raises:
-        BlockingIOError: somebody else does.
+        Stuck: somebody else has it.
+        SpecError: there can be no such folder.
     """
     try:
         from fcntl import LOCK_EX, LOCK_NB, flock
     except ImportError:  # a system without
         yield
         return
-    handle = os.open(work, os.O_RDONLY)
-    try:
+    path = _beside(folder, "lock")
+    while True:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError as error:
+            raise _unwritable(folder, "--out", error) from error
         try:
             flock(handle, LOCK_EX | LOCK_NB)
         except BlockingIOError as busy:
-            what = "another process is running in it"
-            raise BlockingIOError(busy.errno, what, str(work)) from busy
+            os.close(handle)
+            raise Stuck(
+                f"{folder}: another process is running in it\n"
+                "    Wait until it has ended, or give another --out folder."
+            ) from busy
+        if _is_at(handle, path):
+            break
+        os.close(handle)  # whoever had it has just removed it
+    try:
         yield
     finally:
+        path.unlink(missing_ok=True)
         os.close(handle)
+
+
+def _is_at(handle: int, path: Path) -> bool:
+    """Whether an open file is the one of this name."""
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def pending(folder: Path) -> Path:

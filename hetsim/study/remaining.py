@@ -34,11 +34,15 @@ class Remaining:
     def __init__(self, clock: Callable[[], Seconds] = monotonic) -> None:
         self._clock = clock
         self._begun = clock()
+        self._read = 0
         self._seen: deque[tuple[Seconds, Fraction]] = deque()
 
     def after(self, news: Progress) -> Seconds | None:
         """Host seconds to go, or None while nobody can know."""
         now, done = self._clock(), share(news)
+        if news.read != self._read:
+            self._read = news.read
+            self._seen.clear()
         self._seen.append((now, done))
         horizon = now - max(_RECENT, _PART * (now - self._begun))
         while len(self._seen) > 2 and self._seen[1][0] <= horizon:

@@ -13,7 +13,7 @@ import platform
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -49,7 +49,7 @@ class Settings:
         no_store: keep nothing.
         report: write `report.html`.
         causality: check that no script uses a value that never reached its node.
-        progress: called after each round.
+        progress: called after each round, and whenever something has been learned.
     """
 
     data: Path | None = None
@@ -118,16 +118,17 @@ def run(
     if settings.store and not settings.no_store:
         run_folder.make(settings.store, "--store")
     folder = Path(out) if out else default_folder(scenario)
-    work = run_folder.open_folder(
-        folder, scenario.text(), force=force, fill=partial(_note_beginning, scenario, settings)
-    )
-    try:
-        result = simulate(scenario, settings, work)
-    except HetsimError as error:
-        if not isinstance(error, Interrupted | Stuck):  # a replay would fail in the same way
-            run_folder.discard(work)
-        raise
-    run_folder.close_folder(work, folder)
+    with run_folder.claimed(folder):
+        work = run_folder.open_folder(
+            folder, scenario.text(), force=force, fill=partial(_note_beginning, scenario, settings)
+        )
+        try:
+            result = simulate(scenario, settings, work)
+        except HetsimError as error:
+            if not isinstance(error, Interrupted | Stuck):  # a replay would fail in the same way
+                run_folder.discard(work)
+            raise
+        run_folder.close_folder(work, folder)
     return replace(result, folder=folder)
 
 
@@ -147,17 +148,25 @@ def resume(
         SpecError: the folder holds no spec, or another one than `topology`.
         HetsimError: what the run is made of has changed since.
     """
-    run_folder.recover(folder)
-    work = run_folder.pending(folder)
-    settings = _as_begun(work, settings or Settings())
-    if not (work / run_folder.SPEC).is_file():
-        if topology is None:
-            raise SpecError(
-                "no run to resume: there is no spec.yaml",
-                where=str(folder),
-                remedy="Give the topology too: hetsim run TOPOLOGY --resume DIR",
-            )
-        return run(topology, out=folder, settings=settings)
+    with run_folder.claimed(folder):
+        run_folder.recover(folder)
+        work = run_folder.pending(folder)
+        settings = _as_begun(work, settings or Settings())
+        if (work / run_folder.SPEC).is_file():
+            result = _go_on(work, topology, settings)
+            run_folder.close_folder(work, folder)
+            return replace(result, folder=folder)
+    if topology is None:
+        raise SpecError(
+            "no run to resume: there is no spec.yaml",
+            where=str(folder),
+            remedy="Give the topology too: hetsim run TOPOLOGY --resume DIR",
+        )
+    return run(topology, out=folder, settings=settings)
+
+
+def _go_on(work: Path, topology: str | Path | Spec | None, settings: Settings) -> Result:
+    """Read what is complete; simulate again what is not."""
     scenario = resolve(load_topology(work / run_folder.SPEC), settings.data)
     if topology is not None:
         spec = topology if isinstance(topology, Spec) else load_topology(topology)
@@ -165,17 +174,15 @@ def resume(
         if given.digest != scenario.digest or spec.seed != scenario.spec.seed:
             raise SpecError(
                 "holds a run of another spec than this topology",
-                where=str(folder),
+                where=str(work),
                 remedy="Leave the topology out, or give another folder.",
             )
     if run_folder.is_complete(work):
-        result = Result(trace=files.read(work))
-    else:
-        _refuse_what_has_changed(scenario, work)
-        run_folder.tidy(work)
-        result = simulate(scenario, settings, work)
-    run_folder.close_folder(work, folder)
-    return replace(result, folder=folder)
+        return Result(trace=files.read(work))
+    _refuse_what_has_changed(scenario, work)
+    run_folder.tidy(work)
+    run_folder.write(work / _HOST, _json(_how(settings)))
+    return simulate(scenario, settings, work)
 
 
 def simulate(scenario: Scenario, settings: Settings, folder: Path | None) -> Result:
@@ -187,12 +194,11 @@ def simulate(scenario: Scenario, settings: Settings, folder: Path | None) -> Res
     """
     line = run_folder.resume_line(folder) if folder else ""
     try:
-        with run_folder.claimed(folder) if folder else nullcontext():
-            return _simulate(scenario, settings, folder)
+        return _simulate(scenario, settings, folder)
     except KeyboardInterrupt as stop:
         raise Interrupted(f"interrupted. Go on with: {line}" if line else "interrupted") from stop
-    except (OSError, Stuck) as fault:
-        what = str(fault)
+    except (OSError, MemoryError, Stuck) as fault:
+        what = str(fault) or "the memory of this host is full"
         if isinstance(fault, OSError):
             what = f"{fault.filename or folder}: {fault.strerror or fault}"
         remedy = f"\n    When that is mended, go on with: {line}" if line else ""
@@ -224,6 +230,7 @@ def _simulate(scenario: Scenario, settings: Settings, folder: Path | None) -> Re
             "machine": platform.machine(),
             "cpus": os.cpu_count(),
             "memory": peaks(),
+            "numerics": lab.tag,
             "python": sys.version,
             "refs": {
                 "executed": dict(sorted(lab.executed.items())),

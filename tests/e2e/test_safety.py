@@ -220,9 +220,13 @@ def test_two_do_not_run_in_one_folder_at_once(tmp_path: Path) -> None:
     def meddle(_: object) -> None:
         with pytest.raises(Stuck, match="another process is running in it"):
             resume(folder)
+        with pytest.raises(Stuck, match="another process is running in it"):
+            run("pi_lab", out=folder, overrides=SMALL, force=True)
 
-    assert run("pi_lab", out=folder, overrides=SMALL, settings=Settings(progress=meddle)).trace
-    assert resume(folder).summary["rounds"] == 3
+    for _ in range(2):  # in a fresh folder, and beside a complete one that it is to replace
+        run("pi_lab", out=folder, overrides=SMALL, settings=Settings(progress=meddle))
+        assert [path.name for path in tmp_path.iterdir()] == ["run"]
+        assert resume(folder).summary["rounds"] == 3
 
 
 def test_a_run_killed_before_it_began_is_no_obstacle(

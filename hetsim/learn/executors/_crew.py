@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hetsim.core.errors import HetsimError
+from hetsim.core.errors import Stuck
 from hetsim.learn import ops
 from hetsim.learn.executors import _shared
 from hetsim.learn.numerics import single_thread
@@ -174,4 +174,4 @@ def _portable(error: Exception) -> Exception:
     try:
         return _shared.read(_shared.write(error))
     except Exception:
-        return HetsimError("".join(traceback.format_exception(error)))
+        return Stuck("".join(traceback.format_exception(error)))

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from hetsim import __version__
-from hetsim.core.errors import HetsimError
+from hetsim.core.errors import Stuck
 from hetsim.learn import ops
 from hetsim.learn.numerics import single_thread, tag
 from hetsim.learn.resident import Resident
@@ -82,7 +82,7 @@ def compute(
         lent: inputs that the tasks share.
 
     Raises:
-        HetsimError: this process would compute other numbers.
+        Stuck: this process would compute other numbers.
     """
     resident = _ready(context, data)
     shared = [unpacked(value, copy=False) for value in lent]
@@ -100,7 +100,7 @@ _resident: Resident | None = None
 def _ready(context: Context, data: Sequence[Any]) -> Resident:
     global _resident
     if (__version__, tag()) != (context.version, context.tag):
-        raise HetsimError(
+        raise Stuck(
             f"the Ray worker on {socket.gethostname()} would compute other numbers than this host\n"
             f"    There: hetsim {__version__}, {tag()}\n"
             f"    Here:  hetsim {context.version}, {context.tag}\n"

@@ -31,7 +31,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from hetsim.core.errors import HetsimError, si
+from hetsim.core.errors import HetsimError, Stuck, si
 from hetsim.core.quantities import Bytes
 from hetsim.core.ref import Ref
 from hetsim.learn import ops
@@ -146,10 +146,11 @@ class Gpu:
         self._accelerator.release()
         if len(tasks) == 1:
             ref = tasks[0][0]
-            raise HetsimError(
+            raise Stuck(
                 f"{self._device}: out of memory in a single {ref.op} of {ref.arg('arch')} with "
                 f"batches of {ref.arg('batch')} (needs {si(ref.cost.memory)}B and the data set)\n"
-                "    Use smaller batches or another model, free the device, or --executor pool."
+                "    Free the device; or begin anew with smaller batches, another model or another "
+                "executor."
             )
         self._budget = min(self._budget, _need(tasks) / 2)
         middle = len(tasks) // 2

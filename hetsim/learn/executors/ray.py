@@ -124,8 +124,7 @@ class Ray:
         """Keys and values of tasks that have ended since the last call.
 
         Raises:
-            Stuck: workers die again and again.
-            HetsimError: they would compute something else than we.
+            Stuck: workers die again and again, or would compute something else than we.
         """
         if wait or len(self._running) < self._workers:
             self._send_group()
@@ -245,7 +244,7 @@ class Ray:
         except errors.RayError as error:
             fault = error.cause if isinstance(error, errors.RayTaskError) else error
             if isinstance(fault, errors.RaySystemError):
-                raise HetsimError(
+                raise Stuck(
                     f"a Ray worker cannot read what it is sent: {_line(fault)}\n"
                     f"    Install hetsim {__version__}, with the same Python and packages as here, "
                     "on every node of the cluster."

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import torch
 
-from hetsim.core.errors import HetsimError, SpecError, UnknownName
+from hetsim.core.errors import HetsimError, SpecError, Stuck, UnknownName
 from hetsim.core.ref import Ref
 from hetsim.core.registry import EXECUTORS
 from hetsim.learn import ops
@@ -307,7 +307,7 @@ def test_an_error_that_cannot_travel_comes_as_text() -> None:
         """Nobody else can import it."""
 
     error = _crew._portable(Local("here"))
-    assert type(error) is HetsimError
+    assert type(error) is Stuck
     assert "Local: here" in str(error)
 
 
