@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from hetsim.core.errors import HetsimError
+from hetsim.core.files import flush_names, placed
 from hetsim.core.trace import Counter, Note, Span, Trace
 from hetsim.report import perfetto, tables
 
@@ -33,29 +32,29 @@ def write(trace: Trace, folder: Path, *, page: bool = True) -> None:
     """
     for stale in ("summary.json", *(() if page else ("report.html",))):
         (folder / stale).unlink(missing_ok=True)
-    with _placed(folder / "rounds.parquet") as file:
+    with placed(folder / "rounds.parquet") as file:
         tables.write_rows(file, tables.ROUNDS, trace.rounds, "rounds.parquet")
-    with _placed(folder / "devices.parquet") as file:
+    with placed(folder / "devices.parquet") as file:
         tables.write_rows(file, tables.DEVICES, trace.devices, "devices.parquet")
-    with _placed(folder / "spans.parquet") as file:
+    with placed(folder / "spans.parquet") as file:
         tables.write_tuples(file, tables.SPANS, trace.spans)
-    with _placed(folder / "counters.parquet") as file:
+    with placed(folder / "counters.parquet") as file:
         tables.write_tuples(file, tables.COUNTERS, trace.counters)
-    with _placed(folder / "notes.parquet") as file:
+    with placed(folder / "notes.parquet") as file:
         tables.write_tuples(file, tables.NOTES, trace.notes)
-    with _placed(folder / "trace.json.gz") as file:
+    with placed(folder / "trace.json.gz") as file:
         perfetto.write(file, trace)
-    with _placed(folder / "provenance.json") as file:
+    with placed(folder / "provenance.json") as file:
         file.write(_json(trace.provenance))
     if page:
         from hetsim.report.page import render
 
-        with _placed(folder / "report.html") as file:
+        with placed(folder / "report.html") as file:
             file.write(render(trace).encode())
-    _flush_names(folder)
-    with _placed(folder / "summary.json") as file:
+    flush_names(folder)
+    with placed(folder / "summary.json") as file:
         file.write(_json(trace.summary))
-    _flush_names(folder)
+    flush_names(folder)
 
 
 def read(folder: Path) -> Trace:
@@ -91,32 +90,6 @@ def read(folder: Path) -> Trace:
 
 def _tuples(path: Path, columns: dict[str, str]) -> Iterator[tuple[Any, ...]]:
     return zip(*tables.read_columns(path, columns), strict=True)
-
-
-@contextmanager
-def _placed(path: Path) -> Iterator[BinaryIO]:
-    """A file to fill that appears under `path` when it is whole and on the disk, or never."""
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        with temporary.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def _flush_names(folder: Path) -> None:
-    """Wait until the names of the files in it are on the disk."""
-    if os.name != "posix":  # elsewhere a folder cannot be opened
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _json(value: Any) -> bytes:

@@ -17,6 +17,7 @@ from shlex import quote
 from tempfile import TemporaryFile
 
 from hetsim.core.errors import SpecError, Stuck
+from hetsim.core.files import flush_names, part, placed
 
 SPEC, SUMMARY = "spec.yaml", "summary.json"
 _BEGINNING = ".beginning.part"
@@ -178,10 +179,8 @@ def close_folder(work: Path, folder: Path) -> None:
 
 def write(path: Path, text: str) -> None:
     """Write a text file so that it is there whole or not at all."""
-    temporary = _part(path)
-    temporary.write_text(text, encoding="utf-8")
-    _flush(temporary)
-    temporary.replace(path)
+    with placed(path) as file:
+        file.write(text.encode())
 
 
 def discard(work: Path) -> None:
@@ -195,7 +194,7 @@ def _is_occupied(folder: Path) -> bool:
         return False
     begun = folder / _BEGINNING
     staged = list(begun.iterdir()) if begun.is_dir() else []
-    left = {begun.name, *(path.name for path in staged), *(_part(path).name for path in staged)}
+    left = {begun.name, *(path.name for path in staged), *(part(path).name for path in staged)}
     return not {path.name for path in folder.iterdir()} <= left - {SPEC}
 
 
@@ -206,27 +205,10 @@ def _begin(work: Path, spec_text: str, fill: Callable[[Path], None]) -> None:
     fill(beginning)
     (beginning / SPEC).write_text(spec_text, encoding="utf-8")
     for path in sorted(beginning.iterdir(), key=lambda path: path.name == SPEC):
-        part = _part(work / path.name)
-        shutil.copyfile(path, part)
-        _flush(part)
-        part.replace(work / path.name)
-    if os.name == "posix":  # elsewhere a folder cannot be opened
-        _flush(work)
+        with path.open("rb") as source, placed(work / path.name) as file:
+            shutil.copyfileobj(source, file)
+    flush_names(work)
     shutil.rmtree(beginning)
-
-
-def _part(path: Path) -> Path:
-    """Where a file is written before it is renamed."""
-    return path.with_name(f".{path.name}.part")
-
-
-def _flush(path: Path) -> None:
-    """Wait until a file, or the names in a folder, are on the disk."""
-    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _unwritable(folder: Path, option: str, error: OSError) -> SpecError:

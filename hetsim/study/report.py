@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from hetsim.core.errors import SpecError
+from hetsim.core.files import placed
 from hetsim.core.registry import COMPARISONS, REPORTS
 from hetsim.report import binder
 from hetsim.report.published.base import SCALES, Need, Report, Row
@@ -173,7 +174,5 @@ def _provenance(folder: Path) -> dict[str, Any]:
 
 
 def _write(path: Path, value: Any) -> None:
-    text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+    with placed(path) as file:
+        file.write((json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())

@@ -62,13 +62,7 @@ def test_the_best_loop_has_the_numerics_of_hetsim(tmp_path: Path) -> None:
 @pytest.mark.timeout(1800)
 def test_cnn(tmp_path: Path, versus: Callable[..., None]) -> None:
     scenario, task = both(CNN, tmp_path)
-    sides: dict[str, Callable[[int], Outcome]] = {
-        "plain": lambda _: loops.plain(task),
-        "best": lambda _: loops.best(task),
-        "inline": lambda i: simulate(scenario, tmp_path / f"inline{i}"),
-        "pool": lambda i: simulate(scenario, tmp_path / f"pool{i}", executor="pool", workers=2),
-    }
-    cpu, wall = alternating(sides)
+    cpu, wall = alternating(sides(scenario, task, tmp_path))
     versus("cnn inline / best loop", cpu["inline"], cpu["best"], 1.10, "CPU a round")
     versus("cnn inline / plain loop", cpu["inline"], cpu["plain"], 0.80, "CPU a round")
     versus("cnn inline / best loop", wall["inline"], wall["best"], 1.10, "wall")
@@ -80,17 +74,21 @@ def test_cnn(tmp_path: Path, versus: Callable[..., None]) -> None:
 @pytest.mark.timeout(1800)
 def test_lr(tmp_path: Path, versus: Callable[..., None]) -> None:
     scenario, task = both(LR, tmp_path)
-    sides: dict[str, Callable[[int], Outcome]] = {
-        "plain": lambda _: loops.plain(task),
-        "best": lambda _: loops.best(task),
-        "inline": lambda i: simulate(scenario, tmp_path / f"inline{i}"),
-        "pool": lambda i: simulate(scenario, tmp_path / f"pool{i}", executor="pool", workers=2),
-    }
-    cpu, wall = alternating(sides)
+    cpu, wall = alternating(sides(scenario, task, tmp_path))
     versus("lr inline / plain loop", cpu["inline"], cpu["plain"], 0.70, "CPU a round")
     versus("lr inline / best loop", cpu["inline"], cpu["best"], None, "CPU a round")
     versus("lr inline / plain loop", wall["inline"], wall["plain"], 0.70, "wall")
     versus("lr pool of 2 / plain loop", wall["pool"], wall["plain"], None, "wall")
+
+
+def sides(scenario: Scenario, task: Task, folder: Path) -> dict[str, Callable[[int], Outcome]]:
+    """The bare loops and the executors; each runs it once, into a store of its own."""
+    return {
+        "plain": lambda _: loops.plain(task),
+        "best": lambda _: loops.best(task),
+        "inline": lambda i: simulate(scenario, folder / f"inline{i}"),
+        "pool": lambda i: simulate(scenario, folder / f"pool{i}", executor="pool", workers=2),
+    }
 
 
 def alternating(

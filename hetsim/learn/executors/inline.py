@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
 from hetsim.core.ref import Ref
@@ -19,6 +19,7 @@ class Inline:
 
     def __init__(self) -> None:
         self._tasks: list[ops.Task] = []
+        self._kin: Hashable | None = None
 
     @property
     def tag(self) -> str:
@@ -35,10 +36,12 @@ class Inline:
         if not self._tasks:
             return True
         kin = ops.kin(ref)
-        return kin is not None and len(self._tasks) < STACK and kin == ops.kin(self._tasks[0][0])
+        return kin is not None and len(self._tasks) < STACK and kin == self._kin
 
     def submit(self, ref: Ref[Any], inputs: Sequence[Any]) -> None:
         """Have a Ref computed from the values of its inputs when somebody waits."""
+        if not self._tasks:
+            self._kin = ops.kin(ref)
         self._tasks.append((ref, inputs))
 
     def finished(self, *, wait: bool) -> Iterable[tuple[str, Any]]:

@@ -76,14 +76,14 @@ def test_files_appear_by_rename_and_the_summary_last(
     trace: Trace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     placed: list[str] = []
-    replace = files.os.replace
+    replace = Path.replace
 
-    def spy(source: Path, target: Path) -> None:
+    def spy(source: Path, target: Path) -> Path:
         assert source.parent == target.parent
         placed.append(target.name)
-        replace(source, target)
+        return replace(source, target)
 
-    monkeypatch.setattr(files.os, "replace", spy)
+    monkeypatch.setattr(Path, "replace", spy)
     files.write(trace, tmp_path)
     assert set(placed) == WRITTEN
     assert placed[-1] == "summary.json"
