@@ -12,8 +12,9 @@ from typing import Any, Literal
 
 from hetsim.core.quantities import Bytes, Fraction
 
-Cause = Literal["battery", "memory", "deadline", "churn"]
-CAUSES: tuple[Cause, ...] = ("battery", "memory", "deadline", "churn")
+Cause = Literal["battery", "memory", "deadline", "churn", "surplus"]
+CAUSES: tuple[Cause, ...] = ("battery", "memory", "deadline", "churn", "surplus")
+"""Why a client that was asked delivers nothing; surplus: others had delivered enough by then."""
 
 
 class HetsimError(Exception):
@@ -75,7 +76,7 @@ class Dropped(HetsimError):
     """Thrown into a client script whose device or time ran out.
 
     Attributes:
-        cause: battery, memory, deadline or churn.
+        cause: one of `CAUSES`.
         progress: done share of the request that was cut short.
     """
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Any, NamedTuple
 
-from hetsim.core.quantities import Bytes, Flops, Joules, Seconds
+from hetsim.core.quantities import Bytes, Flops, Fraction, Joules, Seconds
 
 BASE_KINDS = ("idle", "sleep", "off", "radio_idle")
 """Kinds of energy a node draws for being there; every other kind is work above that."""
@@ -22,7 +22,9 @@ class Span(NamedTuple):
     """One finished segment: who did what from when to when, at what cost.
 
     `energy` is what the segment drew above the base power of all nodes it touched. `outcome` is
-    "done" or the cause that cut it short; `progress` the share that was done.
+    "done" or the cause that cut it short; `progress` the share that was done. `after` is the serial
+    of the segment whose end let this one begin, -1 at the start of a run; `alone` what it would
+    have taken with all that it uses to itself, as things were when it began.
     """
 
     t0: Seconds
@@ -37,6 +39,41 @@ class Span(NamedTuple):
     round: int = -1
     outcome: str = "done"
     progress: float = 1.0
+    after: int = -1
+    alone: Seconds = 0.0
+
+
+@dataclass(slots=True, kw_only=True)
+class Participation:
+    """One client, asked once.
+
+    Attributes:
+        device: the client.
+        hub: who asked it, the server or a gateway.
+        round: server step in which it was asked, and so the version of the model it starts from.
+        t0: when it was asked.
+        t1: when its part ended.
+        outcome: "done", what it was dropped by, or "unfinished" when the run ended first.
+        used: server step whose model its update is part of; -1 if none.
+        waste: why none is: what it was dropped by, "stale", "unused" or "unfinished".
+        staleness: server steps between being asked and being used, or refused.
+        share: of the work it was asked for, as delivered.
+        energy: all that the device drew meanwhile.
+        last: serial of its last segment.
+    """
+
+    device: str
+    hub: str
+    round: int
+    t0: Seconds
+    t1: Seconds = 0.0
+    outcome: str = "unfinished"
+    used: int = -1
+    waste: str = ""
+    staleness: int = 0
+    share: Fraction = 1.0
+    energy: Joules = 0.0
+    last: int = -1
 
 
 class Counter(NamedTuple):
@@ -101,6 +138,8 @@ class Trace:
         summary: content of `summary.json`.
         spec: the resolved spec, plain JSON values.
         provenance: content of `provenance.json`.
+        participations: in order of being asked.
+        critical: rows of `critical.parquet` (keys as in the file).
         made: values that were paid for, by operation; not in the files.
     """
 
@@ -112,6 +151,8 @@ class Trace:
     summary: dict[str, Any] = field(default_factory=dict[str, Any])
     spec: dict[str, Any] = field(default_factory=dict[str, Any])
     provenance: dict[str, Any] = field(default_factory=dict[str, Any])
+    participations: list[Participation] = field(default_factory=list[Participation])
+    critical: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     made: dict[str, int] = field(default_factory=dict[str, int])
 
     def count(self, t: Seconds, actor: str, track: str, value: float) -> None:

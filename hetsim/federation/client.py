@@ -1,21 +1,59 @@
-"""A client as a script sees it: a device, its shard of the data, and the verbs it pays for."""
+"""A client as a script sees it: a device, its shard of the data, and the verbs it pays for.
+
+A client that is asked for a model may be told when it must have delivered. What it then does in
+good time is its own affair (`Errand.late`): it trains for fewer steps, or it sends as many layers
+as get through; a script need not know.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from math import inf
+from typing import TYPE_CHECKING, Any, Literal
 
 from hetsim.core.cost import Cost
-from hetsim.core.errors import CAUSES, HetsimError
-from hetsim.core.quantities import Joules, Seconds
+from hetsim.core.errors import CAUSES, Dropped, HetsimError
+from hetsim.core.quantities import Bytes, Fraction, Joules, Seconds
 from hetsim.core.ref import Ref
 from hetsim.core.rng import entropy
+from hetsim.core.trace import Participation
 from hetsim.learn import ops
 from hetsim.sim.node import Node
 from hetsim.sim.requests import Compute, Sleep, Transfer
 
 if TYPE_CHECKING:
     from hetsim.federation.run import Run
+
+
+Late = Literal["drop", "steps", "layers"]
+"""What a client does that would be late: nothing about it; train for fewer steps; send what layers
+get through."""
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Errand:
+    """What a client is asked for, once.
+
+    Attributes:
+        participation: the book's entry.
+        hub: who asks.
+        again: how often it was asked in the same server step before.
+        until: instant by which it must have delivered.
+        late: what it does in order to be in time.
+        reserve: how many times what its last upload took it keeps free for the next, when it is to
+            train for fewer steps.
+        loss: mean loss on its shard of the model that it trains, if it is to be reported.
+        layers: those that have arrived, where not all have.
+    """
+
+    participation: Participation
+    hub: Hub
+    again: int = 0
+    until: Seconds = inf
+    late: Late = "drop"
+    reserve: float = 1.0
+    loss: Ref[Any] | None = None
+    layers: tuple[str, ...] | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -27,6 +65,8 @@ class Client:
         index: position in the fleet.
         shard: its data, or None if it holds none.
         samples: size of the shard.
+        gateway: who serves it between server and device, if anybody does.
+        errand: what it is asked for at present.
         excluded: why it cannot take part, or "".
         rounds_done: updates it delivered.
         dropped: how often it was dropped, by cause.
@@ -41,11 +81,16 @@ class Client:
     shard: Ref[Any] | None
     samples: int
     run: Run
+    gateway: Hub | None = None
+    errand: Errand | None = None
     excluded: str = ""
     rounds_done: int = 0
     dropped: dict[str, int] = field(default_factory=lambda: dict.fromkeys(CAUSES, 0))
     participated: Joules = 0.0
     state: dict[str, Ref[Any]] = field(default_factory=dict[str, Ref[Any]])
+    _cached: str = ""
+    _moving: Seconds = 0.0
+    _times: tuple[int, int] = (-1, 0)
 
     @property
     def id(self) -> str:
@@ -56,6 +101,16 @@ class Client:
     def present(self) -> bool:
         """Whether it is there and may take part."""
         return not self.excluded and self.node.present
+
+    @property
+    def free(self) -> bool:
+        """Whether it is present and not asked for anything at present."""
+        return self.errand is None and self.present
+
+    @property
+    def hub(self) -> Hub:
+        """Whom it receives from and sends to: who asks it, the server if nobody does."""
+        return self.errand.hub if self.errand else self.run.server
 
     @property
     def hopeful(self) -> bool:
@@ -69,25 +124,92 @@ class Client:
         self.run.kernel.note(self.id, cause, reason)
 
     async def download(self, value: Ref[Any]) -> None:
-        """Receive `value` from the server."""
+        """Receive `value` from the hub; nothing to do for a model that it has just evaluated."""
+        if value.key == self._cached:
+            return
+        begun = self.run.now
         await Transfer(
-            source=self.run.server.id, target=self.id, size=value.nbytes,
+            source=self.hub.id, target=self.id, size=value.nbytes,
             kind="download", carries=(value,),
         )  # fmt: skip
+        self._moving = self._moving or self.run.now - begun
 
     async def upload(self, value: Ref[Any]) -> None:
-        """Send `value` to the server."""
-        await Transfer(
-            source=self.id, target=self.run.server.id, size=value.nbytes,
-            kind="upload", carries=(value,),
+        """Send `value` to the hub, with the loss that is to be reported."""
+        errand, begun, carries = self.errand, self.run.now, (value,)
+        size, until = value.nbytes, inf
+        if errand:
+            if errand.loss:
+                carries = (value, errand.loss)
+                size += LOSS
+            if errand.late == "layers":
+                until = errand.until
+        done = await Transfer(
+            source=self.id, target=self.hub.id, size=size, kind="upload",
+            carries=carries, until=until,
         )  # fmt: skip
+        self._moving = self.run.now - begun
+        if done < 1.0:
+            assert errand
+            errand.layers = ops.arrived(value, done)
+            errand.participation.share = len(errand.layers) / len(ops.layers_of(value))
+            if not errand.layers:
+                raise Dropped("deadline", done, "not one layer arrived in time")
+            self.run.kernel.hold(self.hub.id, carries)
 
     async def train(self, model: Ref[Any], **settings: Any) -> Ref[Any]:
         """Train `model` on the shard; `settings` as `ops.train`. Returns the lazy update."""
-        seed = entropy(self.run.seed, "learn/batches", self.id, self.run.round)
-        update = ops.train(model, self._shard(), seed=seed, **settings)
-        await self.compute(update, kind="train", needs=(model,))
+        errand, shard = self.errand, self._shard()
+        number: tuple[int, ...] = (self.run.round,)
+        until = inf
+        if errand:
+            asked = errand.participation.round
+            number = (asked, errand.again) if errand.again else (asked,)
+            if self.run.selection.observes:
+                errand.loss = ops.evaluate(model, shard)
+            if errand.late == "steps":
+                until = errand.until - errand.reserve * self._moving
+        seed = entropy(self.run.seed, "learn/batches", self.id, *number)
+        update = ops.train(model, shard, seed=seed, **settings)
+        done = await compute(self.id, update, "train", (model,), until)
+        if done < 1.0:
+            assert errand
+            update = self._cut_short(update, done, errand)
+        if errand and errand.loss:
+            self.run.kernel.hold(self.id, (errand.loss,))
         return update
+
+    def _cut_short(self, update: Ref[Any], done: Fraction, errand: Errand) -> Ref[Any]:
+        """The training of the steps that were done in time."""
+        asked: int = update.arg("steps")
+        steps = int(done * asked + _WHOLE)
+        if not steps:
+            raise Dropped("deadline", done, "not one step was done in time")
+        update = ops.truncate(update, steps)
+        errand.participation.share = steps / asked
+        self.run.kernel.hold(self.id, (update,))
+        return update
+
+    async def tell_loss(self, model: Ref[Any]) -> Ref[Any]:
+        """Receive `model`, evaluate it on the shard and report its loss."""
+        await self.download(model)
+        self._cached = model.key
+        score = ops.evaluate(model, self._shard())
+        await self.compute(score, kind="evaluate", needs=(model,))
+        await Transfer(
+            source=self.id, target=self.run.server.id, size=LOSS, kind="upload", carries=(score,)
+        )
+        return score
+
+    def times(self, round: int) -> int:
+        """How often it was asked in this server step before; counts this time."""
+        last, times = self._times
+        self._times = (round, times + 1) if last == round else (round, 1)
+        return times if last == round else 0
+
+    def forget(self) -> None:
+        """Keep no model from one errand to the next."""
+        self._cached = ""
 
     def training_cost(self, model: Ref[Any], **settings: Any) -> Cost:
         """Work of `train` with these settings."""
@@ -117,9 +239,15 @@ class Client:
         await Sleep(duration=duration)
 
 
+LOSS: Bytes = 8.0
+"""Of a reported loss, a float64."""
+_WHOLE = 1e-9
+"""By how much of a step less one counts as done: rounding."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
-class Server:
-    """The aggregating server."""
+class Hub:
+    """Who asks clients and averages what they deliver: the server, or a gateway."""
 
     node: Node
 
@@ -140,11 +268,14 @@ class Server:
 
 
 async def compute(
-    node: str, work: Ref[Any] | Cost, kind: str, needs: tuple[Ref[Any], ...] | None
-) -> None:
+    node: str,
+    work: Ref[Any] | Cost,
+    kind: str,
+    needs: tuple[Ref[Any], ...] | None,
+    until: Seconds = inf,
+) -> Fraction:
     """Pay for `work` on `node`; it must hold `needs`, by default all inputs of a Ref."""
     if isinstance(work, Cost):
-        await Compute(node=node, cost=work, kind=kind, needs=needs or ())
-    else:
-        needs = work.inputs if needs is None else needs
-        await Compute(node=node, cost=work.cost, kind=kind, needs=needs, makes=work)
+        return await Compute(node=node, cost=work, kind=kind, needs=needs or (), until=until)
+    needs = work.inputs if needs is None else needs
+    return await Compute(node=node, cost=work.cost, kind=kind, needs=needs, makes=work, until=until)

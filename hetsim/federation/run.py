@@ -6,21 +6,21 @@ never touches the clock: a script holds lazy Refs, and only `Observe` turns one 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from math import inf
-from typing import Any, Generic, Literal, Protocol, TypeVar
-
-import numpy as np
+from typing import Any, Generic, Literal, Protocol, TypeVar, cast
 
 from hetsim.core.cost import Cost
-from hetsim.core.errors import Dropped, HetsimError, si
+from hetsim.core.errors import Cause, Dropped, HetsimError, si
 from hetsim.core.quantities import Flops, Fraction, Joules, Seconds
 from hetsim.core.ref import Ref
 from hetsim.core.rng import entropy, rng
-from hetsim.core.trace import Progress
-from hetsim.federation.client import Client, Server
+from hetsim.core.trace import Participation, Progress
+from hetsim.federation.client import Client, Errand, Hub, Late
+from hetsim.federation.roster import Candidate, Poller, Roster, Selection, Situation
 from hetsim.learn import ops
 from hetsim.learn.architecture import Architecture
 from hetsim.sim.kernel import Kernel
@@ -34,11 +34,23 @@ OnDrop = Literal["keep", "rollback"]
 it had when it last delivered."""
 
 
+Demand = Literal["stale", "steps", "layers", "gateways"]
+"""What a pace may ask of a method: to take in updates that started from older models, updates of
+fewer steps, updates of which only some layers have arrived, models that gateways have averaged."""
+
+Asked = Callable[..., Script[Any]]
+"""The client script of a method: `script(client, *args)`."""
+Weigh = Callable[[Client], float]
+"""What a client's update weighs in a mean."""
+
+
 class Method(Protocol):
     """A federated learning method: its settings are its fields.
 
     A method whose clients keep state (`Client.state`) may have a class attribute `on_drop`, an
-    `OnDrop`; without one, state is rolled back.
+    `OnDrop`; without one, state is rolled back. A method whose clients train a model that the
+    server averages (`Run.average`) may have a class attribute `accepts`, the `Demand`s that it
+    meets; without one it meets none, and runs at the paces that demand nothing.
     """
 
     async def server(self, run: Run) -> None:
@@ -50,28 +62,30 @@ class Method(Protocol):
         ...
 
 
-class Selection(Protocol):
-    """Chooses a cohort from what a real server knows."""
+class Pace(Protocol):
+    """Settings of how many are asked and how long the server waits."""
 
     @property
-    def cohort(self) -> int:
-        """Clients a round."""
+    def demands(self) -> frozenset[Demand]:
+        """What a method must meet."""
         ...
 
-    def choose(
-        self, candidates: Sequence[Client], count: int, rng: np.random.Generator
-    ) -> list[Client]:
-        """At most `count` of the candidates."""
+    def begin(self, run: Run) -> Coordinator:
+        """The pace of one run."""
         ...
 
 
-class Pace(Protocol):
-    """Decides how many are asked and how long the server waits."""
+class Coordinator(Protocol):
+    """A pace in one run."""
 
-    async def collect(
-        self, run: Run, script: Callable[..., Script[Any]], args: tuple[Any, ...]
-    ) -> list[Reply[Any]]:
-        """Ask a cohort and return the replies in time."""
+    async def cohort(self, script: Asked, args: tuple[Any, ...]) -> list[Reply[Any]]:
+        """Ask a cohort and return the replies in time; only at a pace that demands nothing."""
+        ...
+
+    async def average(
+        self, script: Asked, model: Ref[Any], args: tuple[Any, ...], weigh: Weigh
+    ) -> Ref[Any]:
+        """Ask for updates of `model`, wait, average and pay for it; `model` if there is none."""
         ...
 
 
@@ -109,10 +123,23 @@ class Workbench(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Reply(Generic[T]):
-    """What one client delivered."""
+    """What one client delivered.
+
+    Attributes:
+        client: who.
+        value: what its script returned.
+        participation: the book's entry.
+        model: what it started from, the first argument of its script, if that is a model.
+        layers: those that have arrived; None for all.
+        loss: the loss that it reported, not observed yet.
+    """
 
     client: Client
     value: T
+    participation: Participation
+    model: Ref[Any] | None = None
+    layers: tuple[str, ...] | None = None
+    loss: Ref[Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +163,7 @@ class Run:
     Attributes:
         clients: the whole fleet.
         server: the aggregating server.
+        gateways: what stands between it and the devices, if anything.
         union: the data of all shards together.
         round: number of the round in progress, from 0.
         rows: finished rounds, as in `rounds.parquet`; scores are filled in at the end.
@@ -146,7 +174,7 @@ class Run:
         self,
         kernel: Kernel,
         lab: Workbench,
-        server: Server,
+        server: Hub,
         *,
         seed: int,
         selection: Selection,
@@ -160,7 +188,9 @@ class Run:
         progress: Callable[[Progress], None] = lambda progress: None,
     ) -> None:
         self.kernel, self.lab, self.server, self.seed = kernel, lab, server, seed
-        self.selection, self.pace, self.stop = selection, pace, stop
+        self.selection, self.stop = selection, stop
+        self.gateways: list[Hub] = []
+        self._pace, self._chooser = pace, selection.begin()
         self.architecture, self._test, self.union = architecture, test, union
         self._every, self._progress = evaluate_every, progress
         self._on_drop: OnDrop = on_drop
@@ -175,6 +205,8 @@ class Run:
         self._drawn: Joules = 0.0
         self._spans = 0
         self._participants = self._dropped = self._away = 0
+        self._choices = 0
+        self._unheard: list[Reply[Any]] = []
 
     # --- what a method asks ---------------------------------------------------------------------
 
@@ -213,6 +245,7 @@ class Run:
                 client.excluded = "holds no data"
                 continue
             need = cost(client).memory
+            self.roster.need(client, need)
             if not client.node.fits(need):
                 client.exclude(
                     "memory",
@@ -232,17 +265,104 @@ class Run:
 
     async def cohort(self, script: Callable[..., Script[T]], *args: Any) -> list[Reply[T]]:
         """Ask a cohort, as selection and pace decide, to play `script(client, *args)`."""
-        return await self.pace.collect(self, script, args)
+        return await self._coordinator.cohort(script, args)
 
-    async def select(self, count: int) -> list[Client]:
-        """`count` clients, or all that are present if fewer are; none if none can ever come."""
-        while any(client.hopeful for client in self.clients):
-            candidates = [client for client in self.clients if client.present]
-            if candidates:
-                stream = rng(self.seed, "sim/selection", self.round)
-                return self.selection.choose(candidates, count, stream)
-            await Sleep(duration=_RETRY)
+    async def average(self, script: Asked, model: Ref[Any], *args: Any, weigh: Weigh) -> Ref[Any]:
+        """The next server model, as selection and pace decide.
+
+        Clients play `script(client, model, *args)`, which returns what they have made of the model;
+        the server pays for taking it in.
+
+        Args:
+            script: of a client.
+            model: the present server model, which stays if nobody delivers.
+            args: more arguments.
+            weigh: what a client's update weighs.
+        """
+        return await self._coordinator.average(script, model, args, weigh)
+
+    # --- what a pace asks -----------------------------------------------------------------------
+
+    async def select(
+        self, count: int, among: Callable[[Client], bool] = lambda client: True
+    ) -> list[Client]:
+        """`count` clients, or all that are there if fewer are; none if none can ever come."""
+        while any(client.hopeful and among(client) for client in self.clients):
+            chosen = await self.choose(count, among)
+            if chosen:
+                return chosen
+            await self.wait()
         return []
+
+    async def choose(
+        self, count: int, among: Callable[[Client], bool] = lambda client: True
+    ) -> list[Client]:
+        """The same at once: none if nobody is there who can be asked."""
+        self.roster.check_in(self.now)
+        free = [client for client in self.clients if client.free and among(client)]
+        if not free or count < 1:
+            return []
+        await self._hear()
+        name = (self.round, self._choices) if self._choices else (self.round,)
+        self._choices += 1
+        about = Situation(self.now, self.round, rng(self.seed, "sim/selection", *name))
+        candidates = self.roster.candidates(free)
+        if isinstance(self._chooser, Poller):
+            polled = self._chooser.poll(candidates, count, about)
+            candidates = await self._poll(polled) if polled else candidates
+        chosen = self._chooser.choose(candidates, count, about) if candidates else []
+        return [self.roster.client(candidate) for candidate in chosen]
+
+    async def wait(self) -> None:
+        """Look again later: nobody is there who can be asked."""
+        away = [client.node for client in self.clients if client.hopeful and not client.free]
+        charging = bool(away) and all(node.battery and node.battery.empty for node in away)
+        await Sleep(duration=_RETRY, kind="charge" if charging else "away")
+
+    def ask(
+        self,
+        script: Asked,
+        client: Client,
+        args: tuple[Any, ...],
+        *,
+        hub: Hub | None = None,
+        until: Seconds = inf,
+        late: Late = "drop",
+        reserve: float = 1.0,
+    ) -> Child:
+        """A client's script, ready to be played; the client is asked now.
+
+        Args:
+            script: of the client.
+            client: who.
+            args: of the script.
+            hub: who asks; the server by default.
+            until: instant by which it must have delivered.
+            late: what it does in order to be in time.
+            reserve: as in `Errand`.
+        """
+        hub = hub or self.server
+        book = Participation(device=client.id, hub=hub.id, round=self.round, t0=self.now)
+        self.kernel.trace.participations.append(book)
+        client.errand = Errand(
+            participation=book, hub=hub, again=client.times(self.round), until=until, late=late,
+            reserve=reserve,
+        )  # fmt: skip
+        self.roster.asked(client, self.round, self.now)
+        return Child(script=self._follow(client, client.errand, script, args), node=client.id)
+
+    def take(self, outcomes: Iterable[Outcome]) -> list[Reply[Any]]:
+        """Note how clients' scripts ended; replies of those that delivered."""
+        replies: list[Reply[Any]] = []
+        for outcome in outcomes:
+            client = self._named[outcome.node]
+            cause = outcome.dropped.cause if outcome.dropped else None
+            errand = self._let_go(client, cause, outcome.finished)
+            if outcome.dropped is None:
+                replies.append(outcome.value)
+                if errand.hub is self.server:
+                    self.hear(replies[-1:])
+        return replies
 
     async def gather(
         self,
@@ -251,22 +371,38 @@ class Run:
         *args: Any,
         deadline: Seconds = inf,
         first: float = inf,
+        hub: Hub | None = None,
+        late: Late = "drop",
+        reserve: float = 1.0,
     ) -> list[Reply[T]]:
         """Play `script(client, *args)` for all `clients`; replies of those that delivered."""
+        until = self.now + deadline
         children = tuple(
-            Child(script=self._follow(client, script, args), node=client.id) for client in clients
+            self.ask(script, client, args, hub=hub, until=until, late=late, reserve=reserve)
+            for client in clients
         )
-        outcomes: list[Outcome] = await Gather(children=children, deadline=deadline, first=first)
-        replies: list[Reply[T]] = []
-        self._participants += len(clients)
-        for client, outcome in zip(clients, outcomes, strict=True):
-            if outcome.dropped is None:
-                client.rounds_done += 1
-                replies.append(Reply(client, outcome.value))
-            else:
-                client.dropped[outcome.dropped.cause] += 1
-                self._dropped += 1
-        return replies
+        try:
+            outcomes = await Gather(children=children, deadline=deadline, first=first)
+        except Dropped as dropped:
+            if not self.kernel.over:
+                self._lose(clients, dropped.cause)
+            raise
+        return self.take(outcomes)
+
+    def hear(self, replies: Iterable[Reply[Any]]) -> None:
+        """The losses that clients report with these have reached the server."""
+        self._unheard += [reply for reply in replies if reply.loss]
+
+    def use(self, replies: Iterable[Reply[Any]]) -> None:
+        """These are part of the next server model."""
+        for reply in replies:
+            book = reply.participation
+            book.used, book.staleness = self.round, self.round - book.round
+
+    def refuse(self, reply: Reply[Any]) -> None:
+        """This one started from too old a model."""
+        book = reply.participation
+        book.waste, book.staleness = "stale", self.round - book.round
 
     async def report(self, model: Ref[Any]) -> None:
         """Close a round: `model` is the new server model.
@@ -287,30 +423,115 @@ class Run:
             self.lab.want(self.scores[self.round])
         self._close(model)
 
-    def evaluate_last(self) -> None:
-        """Measure the last round's model too, however the run came to its end."""
+    def finish(self, end: Seconds) -> None:
+        """Close the books, and measure the last round's model too.
+
+        Args:
+            end: simulated time at which the run has ended.
+        """
+        for book in self.kernel.trace.participations:
+            if book.outcome == "unfinished":
+                book.t1 = book.t1 or end
+            if book.used < 0 and not book.waste:
+                book.waste = "unused" if book.outcome == "done" else book.outcome
         if self.rows and self.round - 1 not in self.scores:
             assert self.model is not None
             self.scores[self.round - 1] = ops.evaluate(self.model, self._test)
 
     # --- bookkeeping ----------------------------------------------------------------------------
 
+    @cached_property
+    def roster(self) -> Roster:
+        """What the server knows of its clients."""
+        return Roster(self.clients)
+
+    @cached_property
+    def _named(self) -> dict[str, Client]:
+        return {client.id: client for client in self.clients}
+
+    @cached_property
+    def _coordinator(self) -> Coordinator:
+        return self._pace.begin(self)
+
     async def _follow(
-        self, client: Client, script: Callable[..., Script[T]], args: tuple[Any, ...]
-    ) -> T:
+        self, client: Client, errand: Errand, script: Asked, args: tuple[Any, ...]
+    ) -> Reply[Any]:
         """Play a client's script and charge it what its node draws meanwhile."""
+        book = errand.participation
         before, state = client.node.drawn(self.now), dict(client.state)
         try:
             value = await script(client, *args)
-        except Dropped:
+            book.outcome = "done"
+        except Dropped as dropped:
+            if not self.kernel.over:
+                book.outcome = dropped.cause
             if self._on_drop == "rollback":
                 client.state = state
             self._keep(client, state)
             raise
         finally:
-            client.participated += client.node.drawn(self.now) - before
+            book.energy = client.node.drawn(self.now) - before
+            client.participated += book.energy
+            book.t1, book.last = self.now, self.kernel.playing.last
+            client.forget()
         self._keep(client, state)
-        return value
+        first: Any = args[0] if args else None
+        model = cast("Ref[Any]", first) if isinstance(first, Ref) else None
+        return Reply(client, value, book, model, errand.layers, errand.loss)
+
+    async def _hear(self) -> None:
+        """Observe the losses that clients have reported."""
+        if not self._unheard:
+            return
+        unheard, self._unheard = self._unheard, []
+        scores = [reply.loss for reply in unheard if reply.loss]
+        values = await Observe(tuple(scores), self.server.id)
+        for reply, value in zip(unheard, values, strict=True):
+            self.roster.told(reply.client, value["loss"], reply.participation.round)
+
+    async def _poll(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+        """Ask for the loss of the present model; those who answer, with their losses."""
+        assert self.model is not None
+        clients = [self.roster.client(candidate) for candidate in candidates]
+        before = [client.node.drawn(self.now) for client in clients]
+        children = tuple(
+            Child(script=client.tell_loss(self.model), node=client.id) for client in clients
+        )
+        outcomes = await Gather(children=children)
+        there: list[tuple[Client, Ref[Any]]] = []
+        for client, drawn, outcome in zip(clients, before, outcomes, strict=True):
+            client.participated += client.node.drawn(self.now) - drawn
+            if outcome.dropped is None:
+                there.append((client, outcome.value))
+        values = await Observe(tuple(score for _, score in there), self.server.id)
+        for (client, _), value in zip(there, values, strict=True):
+            self.roster.told(client, value["loss"], self.round)
+        return self.roster.candidates([client for client, _ in there if client.free])
+
+    def _lose(self, clients: Sequence[Client], cause: Cause) -> None:
+        """Who asked them was dropped, and what they had delivered is lost."""
+        for client in clients:
+            book = self._let_go(client, cause, self.now).participation
+            if book.outcome == "done":
+                book.waste = cause
+
+    def _let_go(self, client: Client, cause: Cause | None, t1: Seconds) -> Errand:
+        """A client's errand is over; one that was over before it began, by `cause` at `t1`."""
+        errand = client.errand
+        assert errand
+        book = errand.participation
+        if book.outcome == "unfinished":
+            assert cause
+            book.outcome, book.t1 = cause, t1
+        client.errand = None
+        self._participants += 1
+        if book.outcome == "done":
+            client.rounds_done += 1
+        else:
+            client.dropped[book.outcome] += 1
+            self._dropped += 1
+        self.roster.ended(client, book)
+        return errand
 
     def _keep(self, client: Client, before: Mapping[str, Ref[Any]]) -> None:
         """What is new in a client's state lives on: its use is certain."""
@@ -338,10 +559,11 @@ class Run:
             "energy_j": energy - self._drawn,
             "bytes_up": moved["upload"],
             "bytes_down": moved["download"],
+            "last": self.kernel.playing.last,
         }
         self.rows.append(row)
         self._t0, self._drawn, self._spans = now, energy, len(spans)
-        self._participants = self._dropped = 0
+        self._participants = self._dropped = self._choices = 0
         self._away = sum(not client.present for client in self.clients)
         self.round += 1
         self.kernel.round = self.round

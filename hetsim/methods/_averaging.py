@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from hetsim.core.cost import Cost
 from hetsim.core.ref import Ref
 from hetsim.federation.client import Client
-from hetsim.federation.run import Run
-from hetsim.learn import ops
+from hetsim.federation.run import Demand, Run
 from hetsim.methods import _sgd
 
 
@@ -27,6 +26,7 @@ class Averaging:
         weighting: by shard size, or the same for all.
     """
 
+    accepts: ClassVar[frozenset[Demand]] = frozenset({"stale", "steps", "layers", "gateways"})
     epochs: int = 1
     batch: int = 20
     lr: float = 0.05
@@ -55,15 +55,12 @@ class Averaging:
         model = run.initial_model()
         run.require(lambda client: self.work(client, model))
         while run.going:
-            replies = await run.cohort(self.client, model)
-            if replies:
-                weights = [
-                    float(reply.client.samples) if self.weighting == "samples" else 1.0
-                    for reply in replies
-                ]
-                model = ops.mean([reply.value for reply in replies], weights=weights)
-                await run.server.compute(model)
+            model = await run.average(self.client, model, weigh=self.weigh)
             await run.report(model)
+
+    def weigh(self, client: Client) -> float:
+        """What the client's update weighs in the mean."""
+        return float(client.samples) if self.weighting == "samples" else 1.0
 
     def work(self, client: Client, model: Ref[Any]) -> Cost:
         """Training on the shard."""

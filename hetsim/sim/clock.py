@@ -13,9 +13,9 @@ import simpy
 
 from hetsim.core.quantities import Seconds
 
-DEADLINE, SOLVE, OBSERVE = 2, 3, 4
-"""Priorities behind all ordinary events of an instant: what ends at a deadline is in time, then
-rates are solved, then values are observed."""
+CUT, DEADLINE, SOLVE, OBSERVE = 2, 3, 4, 5
+"""Priorities behind all ordinary events of an instant: what ends at a deadline is in time, and so
+is what a script has set to be cut then; after that rates are solved, then values are observed."""
 
 
 class Call(simpy.Event):

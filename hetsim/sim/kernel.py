@@ -24,20 +24,22 @@ from hetsim.core.errors import (
     NeedsLearning,
     did_you_mean,
 )
-from hetsim.core.quantities import Seconds
+from hetsim.core.quantities import Fraction, Joules, Seconds
 from hetsim.core.ref import Ref
 from hetsim.core.trace import Note, Span, Trace
 from hetsim.sim.clock import OBSERVE, Call
 from hetsim.sim.collector import at_rest
 from hetsim.sim.graph import Network
-from hetsim.sim.job import Job
 from hetsim.sim.node import Node
 from hetsim.sim.presence import lowest
 from hetsim.sim.requests import (
     Compute,
     Gather,
+    Inbox,
+    Launch,
     Observe,
     Outcome,
+    Receive,
     Request,
     Script,
     Sleep,
@@ -45,12 +47,16 @@ from hetsim.sim.requests import (
     Transfer,
 )
 from hetsim.sim.sharing import Sharing
-from hetsim.sim.waits import TURN, Family, Jobs, Nap, Value, Wait, why_off
+from hetsim.sim.waits import TURN, Family, Jobs, Mail, Nap, Value, Wait, why_off
 
 Observer = Callable[[Sequence[Ref[Any]]], list[Any]]
 """Computes learned values; takes no simulated time."""
 
 
+_LATER = object()
+"""For an answer that takes time."""
+_INWARDS = {"device": 0, "link": 1, "gateway": 2, "server": 3}
+"""Roles from the edge to the centre; a transfer is told of the node further out."""
 _PATIENCE = 8
 """How often a script that must end may go on awaiting before it is closed."""
 _REFUSALS = 10_000
@@ -64,15 +70,22 @@ class Task:
         node: whose misfortune ends it.
         waiting: what it waits for, if anything.
         doom: why it must end, once it must.
+        last: serial of the segment whose end let it go on to where it is.
+        launched: scripts that it has let play on; they end with it.
     """
 
-    __slots__ = ("doom", "ended", "node", "patience", "script", "waiting")
+    __slots__ = (
+        "doom", "ended", "last", "launched", "node", "patience", "script", "waiting"
+    )  # fmt: skip
 
-    def __init__(self, script: Script[Any], node: Node, ended: Callable[[Outcome], None]) -> None:
-        self.script, self.node, self.ended = script, node, ended
+    def __init__(
+        self, script: Script[Any], node: Node, ended: Callable[[Outcome], None], last: int
+    ) -> None:
+        self.script, self.node, self.ended, self.last = script, node, ended, last
         self.waiting: Wait | None = None
         self.doom: Dropped | None = None
         self.patience = _PATIENCE
+        self.launched: list[Task] = []
 
 
 def _refuse_to_observe(refs: Sequence[Ref[Any]]) -> list[Any]:
@@ -87,7 +100,11 @@ class Kernel:
         nodes: by name.
         trace: what has happened.
         round: number that new spans carry.
+        playing: the script that is at work; between its requests, the one that was last.
+        over: whether the run has ended, and what still goes on is being given up.
     """
+
+    playing: Task
 
     def __init__(
         self,
@@ -102,6 +119,8 @@ class Kernel:
         self.sharing = Sharing(self.env)
         self.network = Network(self.sharing)
         self.round = -1
+        self.over = False
+        self._root: Task | None = None
         self._observer, self._causality = observer, causality
         self._observing: list[tuple[Task, Observe]] = []
         self._tasks: dict[str, dict[Task, None]] = {}
@@ -170,7 +189,7 @@ class Kernel:
     def _run(self, script: Script[Any], node: str) -> Seconds:
         """The same, while the collector rests."""
         outcomes: list[Outcome] = []
-        self.start(script, self.node(node), outcomes.append)
+        self._root = self.start(script, self.node(node), outcomes.append)
         try:
             self._play(outcomes)
             for task in self._all_tasks():
@@ -223,9 +242,22 @@ class Kernel:
         Call(self.env, partial(self.begin, (task,)))
         return task
 
-    def enlist(self, script: Script[Any], node: Node, ended: Callable[[Outcome], None]) -> Task:
-        """Take `script` in, for `begin` at this instant; `ended` is called with how it ended."""
-        task = Task(script, node, ended)
+    def enlist(
+        self,
+        script: Script[Any],
+        node: Node,
+        ended: Callable[[Outcome], None],
+        last: int = -1,
+    ) -> Task:
+        """Take `script` in, for `begin` at this instant.
+
+        Args:
+            script: what to play.
+            node: whose misfortune ends it.
+            ended: called with how it ended.
+            last: serial of the segment whose end lets it begin.
+        """
+        task = Task(script, node, ended, last)
         self._tasks[node.name][task] = None
         if not node.present:
             task.doom = Dropped(why_off(node))
@@ -245,12 +277,13 @@ class Kernel:
         task.waiting = None
         refusals = 0
         while True:
+            self.playing = task
             try:
                 request = task.script.throw(error) if error else task.script.send(value)
             except StopIteration as stop:
-                return self._end(task, Outcome(value=stop.value, finished=self.env.now))
+                return self._end(task, stop.value)
             except Dropped as dropped:
-                return self._end(task, Outcome(dropped=dropped, finished=self.env.now))
+                return self._end(task, None, dropped)
             except BaseException as failure:  # surfaces from `run`, with the script's own traceback
                 return self._fail(task, failure)
             value = error = None
@@ -260,10 +293,11 @@ class Kernel:
                 task.patience -= 1
                 if not task.patience:
                     task.script.close()
-                    return self._end(task, Outcome(dropped=error, finished=self.env.now))
+                    return self._end(task, None, error)
                 continue
             try:
-                if self._serve(task, request):
+                value = self._serve(task, request)
+                if value is _LATER:
                     return None
             except Exception as refusal:  # thrown at the line that asked
                 _discard(request)
@@ -280,9 +314,17 @@ class Kernel:
             "    Let it await something that takes time, such as `Sleep`, before it asks again."
         )
 
-    def _end(self, task: Task, outcome: Outcome) -> None:
+    def _end(self, task: Task, value: Any, dropped: Dropped | None = None) -> None:
         del self._tasks[task.node.name][task]
-        task.ended(outcome)
+        self.over = self.over or task is self._root
+        for child in task.launched:
+            self.doom(child, Dropped("deadline", detail="the script that launched it is over"))
+        task.ended(
+            Outcome(
+                value=value, dropped=dropped, finished=self.env.now, node=task.node.name,
+                last=task.last,
+            )
+        )  # fmt: skip
 
     def _fail(self, task: Task, failure: BaseException) -> None:
         """The run ends with the first failure; nobody goes on with what the task has not done."""
@@ -304,19 +346,22 @@ class Kernel:
 
     # --- requests -------------------------------------------------------------------------------
 
-    def _serve(self, task: Task, request: Request[Any]) -> bool:
-        """Begin to answer; False if the answer is None, at once."""
+    def _serve(self, task: Task, request: Request[Any]) -> Any:
+        """Begin to answer; the answer if there is one at once, else `_LATER`."""
         match request:
-            case Compute():
-                return Jobs(self, task, (request,)).start()
-            case Transfer():
-                return Jobs(self, task, (request,)).start()
+            case Compute(until=until) | Transfer(until=until):
+                return _LATER if Jobs(self, task, (request,)).start(until) else 1.0
             case Stream(stages=stages, items=items, window=window):
-                return Jobs(self, task, stages, items, window).start()
-            case Sleep(duration=duration):
-                task.waiting = Nap(self, task, duration)
+                return _LATER if Jobs(self, task, stages, items, window).start() else 1.0
+            case Sleep():
+                task.waiting = Nap(self, task, request)
             case Gather():
                 Family(self, task, request).start()
+            case Launch():
+                return self._launch(task, request)
+            case Receive():
+                outcomes = Mail(self, task, request).start()
+                return _LATER if outcomes is None else outcomes
             case Observe():
                 self._check_held(request)
                 if not self._observing:
@@ -325,7 +370,24 @@ class Kernel:
                 task.waiting = Value()
             case _:
                 raise HetsimError(f"a script awaits {request!r}, which the kernel cannot answer")
-        return True
+        return _LATER
+
+    def _launch(self, task: Task, request: Launch) -> None:
+        """Let children play on; each delivers into the inbox when it ends."""
+        inbox, tasks = request.inbox, list[Task]()
+        nodes = [self.node(child.node) for child in request.children]
+        for child, node in zip(request.children, nodes, strict=True):
+            ended = partial(self._deliver, inbox)
+            tasks.append(self.enlist(child.script, node, ended, task.last))
+        inbox.playing += len(tasks)
+        task.launched = [old for old in task.launched if old in self._tasks[old.node.name]] + tasks
+        Call(self.env, partial(self.begin, tasks))
+
+    def _deliver(self, inbox: Inbox, outcome: Outcome) -> None:
+        inbox.playing -= 1
+        inbox.outcomes.append(outcome)
+        if inbox.arrived:
+            inbox.arrived()
 
     def _observe(self) -> None:
         batch, self._observing = self._observing, []
@@ -361,46 +423,53 @@ class Kernel:
         if self._causality:
             self._holds[node].update(ref.key for ref in refs)
 
-    def wait(self, t0: Seconds, node: str, outcome: str) -> None:
-        """Write into the trace that a job waited for memory of `node`, which costs nothing."""
-        self._serial += 1
+    def pause(
+        self, task: Task, t0: Seconds, kind: str, outcome: str, node: Node | None = None
+    ) -> None:
+        """Write into the trace that `task` waited, by default on its own node, at no cost."""
+        after = task.last
+        task.last = self._serial = self._serial + 1
         now, done = self.env.now, float(outcome == "done")
+        actor = (node or task.node).name
         self.trace.spans.append(
-            Span(t0, now, node, "wait", 0.0, 0.0, "", self._serial, "", self.round, outcome, done)
+            Span(
+                t0, now, actor, kind, 0.0, 0.0, "", task.last, "", self.round, outcome, done, after
+            )
         )
 
-    def span(self, t0: Seconds, part: Compute | Transfer, job: Job, index: int, done: float,
-             outcome: str) -> None:  # fmt: skip
-        """Write a finished segment into the trace."""
+    def span(
+        self,
+        t0: Seconds,
+        part: Compute | Transfer,
+        joules: Joules,
+        done: Fraction,
+        outcome: str,
+        after: int,
+        alone: Seconds,
+    ) -> int:
+        """Write a finished segment into the trace; returns its serial."""
         self._serial += 1
+        now = self.env.now
         if isinstance(part, Compute):
             actor, peer, size = part.node, "", 0.0
             key = part.makes.key if part.makes else ""
         else:
-            away = self.nodes[part.source].role == "server"
-            actor, peer = (part.target, part.source) if away else (part.source, part.target)
-            size = part.size * done
+            outer, inner = part.source, part.target
+            if _INWARDS[self.nodes[outer].role] > _INWARDS[self.nodes[inner].role]:
+                outer, inner = inner, outer
+            actor, peer, size = outer, inner, part.size * done
             key = part.carries[0].key if part.carries else ""
         self.trace.spans.append(
             Span(
-                t0,
-                self.env.now,
-                actor,
-                part.kind,
-                job.joules[index],
-                size,
-                key,
-                self._serial,
-                peer,
-                self.round,
-                outcome,
-                done,
+                t0, now, actor, part.kind, joules, size, key, self._serial, peer, self.round,
+                outcome, done, after, min(alone, now - t0),
             )
-        )
+        )  # fmt: skip
+        return self._serial
 
 
 def _discard(request: object) -> None:
     """Nobody will answer `request`: close the scripts in it."""
-    if isinstance(request, Gather):
+    if isinstance(request, Gather | Launch):
         for child in request.children:
             child.script.close()

@@ -6,14 +6,15 @@ kernel, a tracer, a test that calls `script.send(answer)`) and returns the answe
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Generator
+from collections import deque
+from collections.abc import Callable, Coroutine, Generator
 from dataclasses import dataclass, field
 from math import inf
 from typing import Any, Generic, TypeVar
 
 from hetsim.core.cost import Cost
 from hetsim.core.errors import Dropped
-from hetsim.core.quantities import Bytes, Seconds
+from hetsim.core.quantities import Bytes, Fraction, Seconds
 from hetsim.core.ref import Ref
 
 T = TypeVar("T")
@@ -30,15 +31,16 @@ class Request(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Compute(Request[None]):
-    """Do `cost` on `node`.
+class Compute(Request[Fraction]):
+    """Do `cost` on `node`; answers with the share that was done.
 
     Attributes:
         node: name of the node that works.
         cost: the work.
         kind: what to call it in the trace ("train", "mean").
         needs: Refs the node must hold.
-        makes: Ref it holds afterwards.
+        makes: Ref it holds afterwards, if all was done.
+        until: instant at which it is cut; what ends then is whole.
     """
 
     node: str
@@ -46,14 +48,18 @@ class Compute(Request[None]):
     kind: str = "compute"
     needs: tuple[Ref[Any], ...] = ()
     makes: Ref[Any] | None = None
+    until: Seconds = inf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Transfer(Request[None]):
+class Transfer(Request[Fraction]):
     """Move `size` bytes from `source` to `target` along the network's path.
 
+    Answers with the share that was moved.
+
     Attributes:
-        carries: Refs that the target holds afterwards.
+        carries: Refs that the target holds afterwards, if all was moved.
+        until: instant at which it is cut; what ends then is whole.
     """
 
     source: str
@@ -61,13 +67,14 @@ class Transfer(Request[None]):
     size: Bytes
     kind: str = "transfer"
     carries: tuple[Ref[Any], ...] = ()
+    until: Seconds = inf
 
     def __post_init__(self) -> None:
         _require(self.size >= 0.0, f"a transfer of {self.size} bytes: give 0 or more")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stream(Request[None]):
+class Stream(Request[Fraction]):
     """A pipeline: each of `items` equal parts passes through all stages in order.
 
     Alone it takes the closed form of a flow shop: `sum + (items - 1) * longest` with a free
@@ -92,9 +99,14 @@ class Stream(Request[None]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sleep(Request[None]):
-    """Let time pass."""
+    """Let time pass.
+
+    Attributes:
+        kind: what to call it in the trace; left out, it is not in it.
+    """
 
     duration: Seconds
+    kind: str = ""
 
     def __post_init__(self) -> None:
         _require(self.duration >= 0.0, f"a sleep of {self.duration} s: time never runs backwards")
@@ -124,19 +136,24 @@ class Outcome:
         value: what it returned, if it was not dropped.
         dropped: why it was dropped, or None.
         finished: when.
+        node: whose script it was.
+        last: serial of its last segment in the trace.
     """
 
     value: Any = None
     dropped: Dropped | None = None
     finished: Seconds = 0.0
+    node: str = ""
+    last: int = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gather(Request[list[Outcome]]):
     """Play `children` side by side; answers with their outcomes in order.
 
-    Children never outlive it: those unfinished after `deadline` seconds, or once `first` of them
-    have delivered, get `Dropped("deadline")`. What ends at the deadline itself is in time.
+    Children never outlive it: those unfinished after `deadline` seconds get `Dropped("deadline")`,
+    and once `first` of them have delivered the others get `Dropped("surplus")`. What ends at the
+    deadline itself is in time.
     """
 
     children: tuple[Child, ...] = field(repr=False)
@@ -146,6 +163,47 @@ class Gather(Request[list[Outcome]]):
     def __post_init__(self) -> None:
         _require(self.deadline >= 0.0, f"a deadline of {self.deadline} s: give 0 or more")
         _require(self.first >= 1.0, f"the first {self.first} children: give 1 or more")
+
+
+@dataclass(slots=True, eq=False)
+class Inbox:
+    """Where children that play on by themselves deliver.
+
+    Attributes:
+        outcomes: how those ended that nobody has asked for yet, oldest first.
+        playing: how many play on.
+    """
+
+    outcomes: deque[Outcome] = field(default_factory=deque[Outcome])
+    playing: int = 0
+    arrived: Callable[[], None] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch(Request[None]):
+    """Let `children` play on beside the script that asks; they deliver into `inbox`.
+
+    They end with that script at the latest: those unfinished then get `Dropped("deadline")`.
+    """
+
+    children: tuple[Child, ...] = field(repr=False)
+    inbox: Inbox = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receive(Request[list[Outcome]]):
+    """Wait until `count` outcomes are in the inbox, and take them out, oldest first.
+
+    Answers with fewer once nobody plays on, or after `patience` seconds.
+    """
+
+    inbox: Inbox = field(repr=False)
+    count: int = 1
+    patience: Seconds = inf
+
+    def __post_init__(self) -> None:
+        _require(self.count >= 1, f"{self.count} outcomes: ask for 1 or more")
+        _require(self.patience >= 0.0, f"a patience of {self.patience} s: give 0 or more")
 
 
 def pipeline_time(stages: list[Seconds], items: int, window: float = inf) -> Seconds:
@@ -177,6 +235,6 @@ def _require(holds: bool, otherwise: str) -> None:
 
 
 __all__ = [
-    "Child", "Compute", "Gather", "Observe", "Outcome", "Request", "Script", "Sleep",
-    "Stream", "Transfer", "pipeline_time",
+    "Child", "Compute", "Gather", "Inbox", "Launch", "Observe", "Outcome", "Receive", "Request",
+    "Script", "Sleep", "Stream", "Transfer", "pipeline_time",
 ]  # fmt: skip

@@ -9,16 +9,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from math import inf
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from hetsim.core.errors import Cause, Dropped, OutOfMemory
 from hetsim.core.quantities import Bytes, Fraction, Seconds
-from hetsim.sim.clock import DEADLINE, Call
+from hetsim.sim.clock import CUT, DEADLINE, Call
 from hetsim.sim.job import Flow, Job, Work
 from hetsim.sim.memory import MemoryState
 from hetsim.sim.network.base import Route
 from hetsim.sim.node import Node
-from hetsim.sim.requests import Compute, Gather, Outcome, Transfer
+from hetsim.sim.requests import (
+    Compute,
+    Gather,
+    Outcome,
+    Receive,
+    Sleep,
+    Transfer,
+    pipeline_time,
+)
 
 if TYPE_CHECKING:
     from hetsim.sim.kernel import Kernel, Task
@@ -47,24 +55,35 @@ TURN = Value()
 class Nap:
     """A wait for time to pass."""
 
-    __slots__ = ("_call", "_duration", "_env", "_t0")
+    __slots__ = ("_call", "_kernel", "_request", "_t0", "_task")
 
-    def __init__(self, kernel: Kernel, task: Task, duration: Seconds) -> None:
-        self._t0, self._duration, self._env = kernel.env.now, duration, kernel.env
-        self._call = Call(kernel.env, partial(kernel.resume, task, None), duration)
+    def __init__(self, kernel: Kernel, task: Task, request: Sleep) -> None:
+        self._kernel, self._task, self._request = kernel, task, request
+        self._t0 = kernel.env.now
+        self._call = Call(kernel.env, self._over, request.duration)
+
+    def _over(self) -> None:
+        self._tell("done")
+        self._kernel.resume(self._task, None)
 
     def cancel(self, cause: Cause) -> Fraction:
         """Wake up early."""
         self._call.cancel()
-        return (self._env.now - self._t0) / self._duration if self._duration else 0.0
+        self._tell(cause)
+        duration = self._request.duration
+        return (self._kernel.env.now - self._t0) / duration if duration else 0.0
+
+    def _tell(self, outcome: str) -> None:
+        if self._request.kind:
+            self._kernel.pause(self._task, self._t0, self._request.kind, outcome)
 
 
 class Jobs:
     """A wait for a compute, a transfer or a stream of both."""
 
     __slots__ = (
-        "claims", "items", "job", "kernel", "latency", "parts", "queued", "routes", "stages", "t0",
-        "task", "window",
+        "alarm", "alone", "claims", "items", "job", "kernel", "latency", "parts", "queued",
+        "routes", "stages", "t0", "task", "window",
     )  # fmt: skip
 
     def __init__(
@@ -83,16 +102,27 @@ class Jobs:
         self.queued: MemoryState | None = None
         self.routes: list[Route] = []
         self.latency: Call | None = None
+        self.alarm: Call | None = None
+        self.alone: list[Seconds] = []
         self.job: Job | None = None
 
-    def start(self) -> bool:
-        """Begin; False if there is nothing to wait for."""
+    def start(self, until: Seconds = inf) -> bool:
+        """Begin, to be cut at `until`; False if there is nothing to wait for."""
         for stage in self.stages:
             self._check(stage)
         self.parts = tuple([self._part(stage) for stage in self.stages])
         self._check_memory()
         self.task.waiting = self
+        if until < inf:
+            left = max(0.0, until - self.t0)
+            self.alarm = Call(self.kernel.env, self._cut, left, CUT)
         return self._admit() or self._depart()
+
+    def _cut(self) -> None:
+        """The instant has come that its script had set."""
+        self.alarm = None
+        progress = self.cancel("cut")
+        self.kernel.resume(self.task, progress)
 
     def _depart(self) -> bool:
         """Set out; False if there is nothing to wait for."""
@@ -111,8 +141,10 @@ class Jobs:
             return True
         return self._begin()
 
-    def cancel(self, cause: Cause) -> Fraction:
+    def cancel(self, cause: Cause | Literal["cut"]) -> Fraction:
         """Give it up now."""
+        if self.alarm:
+            self.alarm.cancel()
         if self.queued:
             self.queued.queue.remove(self._retry)
             self.queued = None
@@ -130,15 +162,26 @@ class Jobs:
         """The latency is over."""
         self.latency = None
         if not self._begin():
-            self.kernel.resume(self.task, None)
+            self.kernel.resume(self.task, 1.0)
 
     def _begin(self) -> bool:
         if self.job:
             self.job.start()
+            self._note_alone()
             return True
         self._finish(1.0, "done")
         self.task.waiting = None
         return False
+
+    def _note_alone(self) -> None:
+        """What it would take by itself, now that the governors have chosen for it."""
+        for index, part in enumerate(self.parts):
+            if isinstance(part, Work):
+                self.alone[index] = part.node.effort(part.cost).duration
+        if len(self.stages) > 1:
+            parts = [alone / self.items for alone in self.alone]
+            whole = pipeline_time(parts, self.items, self.window)
+            self.alone = [whole] * len(parts)
 
     def touches(self, node: str) -> bool:
         """Whether `node` takes part."""
@@ -146,21 +189,24 @@ class Jobs:
 
     def _done(self, _: Job) -> None:
         self._finish(1.0, "done")
-        self.kernel.resume(self.task, None)
+        self.kernel.resume(self.task, 1.0)
 
     def _finish(self, progress: float, outcome: str) -> None:
         kernel = self.kernel
+        if self.alarm:
+            self.alarm.cancel()
         for node, size in self.claims.items():
             node.memory.release(size)
             if size and node.memory.queue:
                 Call(kernel.env, partial(_let_in, node.memory))
         for route in self.routes:
             route.end(self.job)
-        index = 0
-        for stage, part in zip(self.stages, self.parts, strict=True):
+        index, after, last = 0, self.task.last, self.task.last
+        for stage, part, alone in zip(self.stages, self.parts, self.alone, strict=True):
             if part:
                 assert self.job
-                kernel.span(self.t0, stage, self.job, index, progress, outcome)
+                joules = self.job.joules[index]
+                last = kernel.span(self.t0, stage, joules, progress, outcome, after, alone)
                 index += 1
             if isinstance(stage, Compute) and stage.makes:
                 made = kernel.trace.made
@@ -170,6 +216,7 @@ class Jobs:
                     kernel.hold(stage.node, (stage.makes,) if stage.makes else ())
                 else:
                     kernel.hold(stage.target, stage.carries)
+        self.task.last = last
         self.job = None  # which knows this wait, too
 
     def _check(self, stage: Compute | Transfer) -> None:
@@ -224,25 +271,27 @@ class Jobs:
             self._tell_wait("done")
             self.t0 = self.kernel.env.now
             if not self._depart():
-                self.kernel.resume(self.task, None)
+                self.kernel.resume(self.task, 1.0)
 
     def _tell_wait(self, outcome: str) -> None:
         if self.kernel.env.now > self.t0:
-            self.kernel.wait(self.t0, next(iter(self.claims)).name, outcome)
+            self.kernel.pause(self.task, self.t0, "wait", outcome, next(iter(self.claims)))
 
     def _part(self, stage: Compute | Transfer) -> Work | Flow | None:
         """Note the memory or the route of a stage; returns what takes time in it, if anything.
 
-        A latency is apart.
+        A latency is apart. What the stage would take with everything to itself is noted too.
         """
         if isinstance(stage, Compute):
             node = self.kernel.node(stage.node)
             self.claims[node] = self.claims.get(node, 0.0) + stage.cost.memory
-            timed = node.effort(stage.cost).duration > 0.0
-            return Work(node=node, cost=stage.cost, kind=stage.kind) if timed else None
+            duration = node.effort(stage.cost).duration
+            self.alone.append(duration)
+            return Work(node=node, cost=stage.cost, kind=stage.kind) if duration > 0.0 else None
         route = self.kernel.network.route(stage.source, stage.target)
         self.routes.append(route)
         timed = stage.size > 0.0 and route.uses
+        self.alone.append(route.latency + (route.duration(stage.size) if timed else 0.0))
         return Flow(route=route, size=stage.size, kind=stage.kind) if timed else None
 
 
@@ -274,6 +323,7 @@ class Family:
         self.tasks: list[Task] = []
         self.left = len(request.children)
         self.delivered = 0
+        self.last = task.last
         self.alarm: Call | None = None
 
     def start(self) -> None:
@@ -282,7 +332,8 @@ class Family:
         nodes = [kernel.node(child.node) for child in self.request.children]
         self.task.waiting = self
         for index, (child, node) in enumerate(zip(self.request.children, nodes, strict=True)):
-            self.tasks.append(kernel.enlist(child.script, node, partial(self._ended, index)))
+            ended = partial(self._ended, index)
+            self.tasks.append(kernel.enlist(child.script, node, ended, self.task.last))
         if not self.left:
             Call(kernel.env, self._answer)
             return
@@ -302,11 +353,14 @@ class Family:
     def _ended(self, index: int, outcome: Outcome) -> None:
         self.outcomes[index] = outcome
         self.left -= 1
-        self.delivered += outcome.dropped is None
+        if self.delivered < self.request.first:
+            self.last = outcome.last
+            self.delivered += outcome.dropped is None
+            if self.left and self.delivered == self.request.first:
+                self._close(Dropped("surplus", detail="others had delivered enough"))
+                return
         if not self.left:
             self._answer()
-        elif self.delivered == self.request.first:
-            self._close()
 
     def _close(self, dropped: Dropped | None = None) -> None:
         """Drop the children that are not done."""
@@ -319,4 +373,49 @@ class Family:
         if self.alarm:
             self.alarm.cancel()
         if self.task.waiting is self:
+            self.task.last = self.last
             self.kernel.resume(self.task, list(self.outcomes))
+
+
+class Mail:
+    """A wait for outcomes of children that play on by themselves."""
+
+    __slots__ = ("alarm", "kernel", "request", "task")
+
+    def __init__(self, kernel: Kernel, task: Task, request: Receive) -> None:
+        self.kernel, self.task, self.request = kernel, task, request
+        self.alarm: Call | None = None
+
+    def start(self) -> list[Outcome] | None:
+        """What can be answered at once, or None: then it waits."""
+        if self._enough():
+            return self._take()
+        self.request.inbox.arrived = self._arrived
+        self.task.waiting = self
+        if self.request.patience < inf:
+            self.alarm = Call(self.kernel.env, self._answer, self.request.patience, DEADLINE)
+        return None
+
+    def cancel(self, cause: Cause) -> Fraction:
+        """Wait no longer; what is in the inbox stays there."""
+        self.request.inbox.arrived = None
+        if self.alarm:
+            self.alarm.cancel()
+        return 0.0
+
+    def _enough(self) -> bool:
+        inbox = self.request.inbox
+        return len(inbox.outcomes) >= self.request.count or not inbox.playing
+
+    def _take(self) -> list[Outcome]:
+        outcomes = self.request.inbox.outcomes
+        return [outcomes.popleft() for _ in range(min(self.request.count, len(outcomes)))]
+
+    def _arrived(self) -> None:
+        if self._enough():
+            self.task.last = self.request.inbox.outcomes[-1].last
+            self._answer()
+
+    def _answer(self) -> None:
+        self.cancel("deadline")
+        self.kernel.resume(self.task, self._take())

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil, inf
 from typing import Any
 
 from hetsim.core.errors import SpecError
 from hetsim.core.quantities import Seconds
-from hetsim.federation.run import Reply, Run
-from hetsim.sim.requests import Script
+from hetsim.federation.client import Late
+from hetsim.federation.rounds import Rounds
+from hetsim.federation.run import Asked, Demand, Reply, Run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,19 +27,46 @@ class Sync:
     over_selection: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.deadline <= 0.0:
-            raise SpecError("the deadline is 0", remedy='Give time to deliver, or "none".')
-        if self.over_selection < 1.0:
-            raise SpecError(
-                f"over_selection is {self.over_selection:g}",
-                remedy="Ask at least the cohort: 1 or more.",
-            )
+        check(self.deadline, self.over_selection, "over_selection")
 
-    async def collect(
-        self, run: Run, script: Callable[..., Script[Any]], args: tuple[Any, ...]
-    ) -> list[Reply[Any]]:
-        """Ask a cohort and wait for it."""
+    @property
+    def demands(self) -> frozenset[Demand]:
+        """Nothing."""
+        return frozenset()
+
+    def begin(self, run: Run) -> Rounds:
+        """Rounds of one cohort each."""
+        return rounds(run, deadline=self.deadline, factor=self.over_selection)
+
+
+def check(deadline: Seconds, factor: float, name: str) -> None:
+    """Refuse a round that cannot end well.
+
+    Raises:
+        SpecError: no time to deliver, or a cohort that is not asked whole.
+    """
+    if deadline <= 0.0:
+        raise SpecError("the deadline is 0", remedy='Give time to deliver, or "none".')
+    if factor < 1.0:
+        raise SpecError(f"{name} is {factor:g}", remedy="Ask at least the cohort: 1 or more.")
+
+
+def rounds(
+    run: Run,
+    *,
+    deadline: Seconds = inf,
+    factor: float = 1.0,
+    late: Late = "drop",
+    reserve: float = 1.0,
+) -> Rounds:
+    """Rounds in which `factor` times the cohort is asked and has until the deadline to deliver."""
+
+    async def ask(script: Asked, args: tuple[Any, ...]) -> list[Reply[Any]]:
         wanted = run.selection.cohort
-        clients = await run.select(ceil(wanted * self.over_selection))
+        clients = await run.select(ceil(wanted * factor))
         first = wanted if len(clients) > wanted else inf
-        return await run.gather(script, clients, *args, deadline=self.deadline, first=first)
+        return await run.gather(
+            script, clients, *args, deadline=deadline, first=first, late=late, reserve=reserve
+        )
+
+    return Rounds(run, ask)

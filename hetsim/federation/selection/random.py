@@ -1,18 +1,20 @@
-"""A cohort drawn uniformly without replacement from the clients that are present."""
+"""A cohort drawn uniformly without replacement from the clients that are present.
+
+The selection of McMahan, Moore, Ramage, Hampson, Aguera y Arcas, "Communication-Efficient Learning
+of Deep Networks from Decentralized Data", AISTATS 2017, algorithm 1.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from hetsim.core.errors import SpecError
-from hetsim.federation.client import Client
+from hetsim.federation.roster import Candidate, Situation
+from hetsim.federation.selection.base import Memoryless, check_cohort
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Random:
+class Random(Memoryless):
     """Uniform selection.
 
     Attributes:
@@ -22,14 +24,13 @@ class Random:
     cohort: int = 10
 
     def __post_init__(self) -> None:
-        if self.cohort < 1:
-            raise SpecError(f"cohort is {self.cohort}", remedy="Ask at least one client a round.")
+        check_cohort(self.cohort)
 
     def choose(
-        self, candidates: Sequence[Client], count: int, rng: np.random.Generator
-    ) -> list[Client]:
+        self, candidates: Sequence[Candidate], count: int, about: Situation
+    ) -> list[Candidate]:
         """`count` of them in fleet order, or all if there are fewer."""
         if count >= len(candidates):
             return list(candidates)
-        picks = rng.choice(len(candidates), size=count, replace=False)
+        picks = about.rng.choice(len(candidates), size=count, replace=False)
         return [candidates[pick] for pick in sorted(picks.tolist())]

@@ -10,7 +10,10 @@ from hetsim.learn.ops.base import Fold, Operation, Task, model_arch
 from hetsim.learn.ops.evaluate import EVALUATE, Score, evaluate
 from hetsim.learn.ops.forward import FORWARD, forward
 from hetsim.learn.ops.initial import INITIAL, initial
+from hetsim.learn.ops.labels import LABELS, Labels, labels
+from hetsim.learn.ops.layered import LAYERED_MEAN, arrived, layered_mean, layers_of
 from hetsim.learn.ops.mean import MEAN, mean
+from hetsim.learn.ops.mix import MIX, mix
 from hetsim.learn.ops.shard import SHARD
 from hetsim.learn.ops.train import TRAIN, train, truncate
 from hetsim.learn.resident import Resident
@@ -18,16 +21,22 @@ from hetsim.learn.resident import Resident
 __all__ = [
     "OPERATIONS",
     "Fold",
+    "Labels",
     "Operation",
     "Score",
     "Task",
+    "arrived",
     "compute",
     "compute_all",
     "evaluate",
     "forward",
     "initial",
     "kin",
+    "labels",
+    "layered_mean",
+    "layers_of",
     "mean",
+    "mix",
     "model_arch",
     "train",
     "truncate",
@@ -39,7 +48,10 @@ OPERATIONS: dict[str, Operation] = {
     "train": TRAIN,
     "forward": FORWARD,
     "mean": MEAN,
+    "mix": MIX,
+    "layered_mean": LAYERED_MEAN,
     "evaluate": EVALUATE,
+    "labels": LABELS,
 }
 """How each `Ref.op` is computed."""
 

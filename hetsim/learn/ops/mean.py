@@ -2,7 +2,7 @@
 
 Sums are taken in float64 in the order of the inputs and rounded once, so the result depends on
 nothing else, and the mean of one model is that model bit for bit. Counters (integer buffers) have
-no mean; they take the largest value.
+no mean; they take the largest value of those whose weight is not negative.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Mean:
             total = self._sums[name]
             if total.is_floating_point():
                 total.add_(tensor, alpha=weight)
-            else:
+            elif weight >= 0.0:
                 torch.maximum(total, tensor, out=total)
 
     def result(self) -> State:

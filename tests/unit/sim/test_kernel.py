@@ -228,7 +228,7 @@ def test_the_first_count_and_the_rest_is_dropped(world: World):
         do(work(seconds, name)) for seconds, name in zip((3.0, 1.0, 2.0), "abc", strict=True)
     ]
     children = [child(script, name) for script, name in zip(scripts, "abc", strict=True)]
-    assert causes(gather(world, *children, first=2)) == ["deadline", "done", "done"]
+    assert causes(gather(world, *children, first=2)) == ["surplus", "done", "done"]
     assert world.kernel.env.now == 2.0
 
 
@@ -237,7 +237,7 @@ def test_of_two_that_finish_at_one_instant_the_first_counts(world: World):
         world, child(do(work(2.0))), child(do(work(2.0, "b")), "b"),
         child(do(send(2.0, "c")), "c"), first=1,
     )  # fmt: skip
-    assert sorted(causes(outcomes)) == ["deadline", "deadline", "done"]
+    assert sorted(causes(outcomes)) == ["done", "surplus", "surplus"]
     assert all(node.activities == {} for node in world.kernel.nodes.values())
 
 
@@ -249,7 +249,7 @@ def test_equal_flows_of_one_component_finish_at_one_instant_for_the_first():
         world.device(name)
     world.cell("switch", Ethernet(latency=0.0), {"a": 1.0, "b": 1.0}, uplink=1.0)
     outcomes = gather(world, *(child(do(send(1.0, name)), name) for name in "ab"), first=1)
-    assert causes(outcomes) == ["done", "deadline"]
+    assert causes(outcomes) == ["done", "surplus"]
     assert [outcome.finished for outcome in outcomes] == [2.0, 2.0]
     assert [span.progress for span in world.trace.spans] == [1.0, 1.0]
 
@@ -271,7 +271,7 @@ def test_children_begin_in_order_and_only_while_they_are_wanted(world: World):
         return name
 
     outcomes = gather(world, *(child(script(name)) for name in "abc"), first=2)
-    assert causes(outcomes) == ["done", "done", "deadline"]
+    assert causes(outcomes) == ["done", "done", "surplus"]
     assert begun == ["a", "b"]
 
 
@@ -642,7 +642,7 @@ def test_an_observation_nobody_waits_for_is_not_made():
         await Observe((Ref.of("ghost"),))
 
     assert causes(gather(world, child(look()), child(do(work(0.0, "b")), "b"), first=1)) == [
-        "deadline", "done",
+        "surplus", "done",
     ]  # fmt: skip
     assert batches in ([], [[]])
 
