@@ -144,11 +144,15 @@ class Client:
                 size += LOSS
             if errand.late == "layers":
                 until = errand.until
-        done = await Transfer(
-            source=self.id, target=self.hub.id, size=size, kind="upload",
-            carries=carries, until=until,
-        )  # fmt: skip
-        self._moving = self.run.now - begun
+        try:
+            done = await Transfer(
+                source=self.id, target=self.hub.id, size=size, kind="upload",
+                carries=carries, until=until,
+            )  # fmt: skip
+        except Dropped as dropped:
+            self._expect((self.run.now - begun) / max(dropped.progress, _LITTLE))
+            raise
+        self._expect((self.run.now - begun) / max(done, _LITTLE))
         if done < 1.0:
             assert errand
             errand.layers = ops.arrived(value, done)
@@ -207,6 +211,10 @@ class Client:
         self._times = (round, times + 1) if last == round else (round, 1)
         return times if last == round else 0
 
+    def _expect(self, seconds: Seconds) -> None:
+        """The next upload will take what this one took, or would have taken."""
+        self._moving = seconds
+
     def forget(self) -> None:
         """Keep no model from one errand to the next."""
         self._cached = ""
@@ -241,6 +249,8 @@ class Client:
 
 LOSS: Bytes = 8.0
 """Of a reported loss, a float64."""
+_LITTLE: Fraction = 0.1
+"""Share of an upload below which nobody can tell how long the rest would have taken."""
 _WHOLE = 1e-9
 """By how much of a step less one counts as done: rounding."""
 

@@ -24,6 +24,8 @@ from hetsim.federation.roster import Candidate, Poller, Roster, Selection, Situa
 from hetsim.learn import ops
 from hetsim.learn.architecture import Architecture
 from hetsim.sim.kernel import Kernel
+from hetsim.sim.node import Node
+from hetsim.sim.presence import OFF_CHARGER
 from hetsim.sim.requests import Child, Gather, Observe, Outcome, Script, Sleep
 
 T = TypeVar("T")
@@ -316,7 +318,7 @@ class Run:
     async def wait(self) -> None:
         """Look again later: nobody is there who can be asked."""
         away = [client.node for client in self.clients if client.hopeful and not client.free]
-        charging = bool(away) and all(node.battery and node.battery.empty for node in away)
+        charging = bool(away) and all(_charges(node) for node in away)
         await Sleep(duration=_RETRY, kind="charge" if charging else "away")
 
     def ask(
@@ -594,6 +596,12 @@ class Run:
             if value is not None:
                 return float(value["accuracy"])
         return None
+
+
+def _charges(node: Node) -> bool:
+    """Whether it is away until its battery has been charged."""
+    empty = node.battery is not None and node.battery.empty
+    return empty or set(node.absences) == {OFF_CHARGER}
 
 
 _SHOWN = 5

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from hetsim.sim.kernel import Kernel
     from hetsim.sim.node import Node
 
+OFF_CHARGER = "left the charger"
+"""The absence of a node that is there only while it is charged."""
 _DEPTHS = ("off", "sleep", "idle")
 
 
