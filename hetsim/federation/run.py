@@ -15,7 +15,7 @@ from typing import Any, Generic, Literal, Protocol, TypeVar, cast
 
 from hetsim.core.cost import Cost
 from hetsim.core.errors import Cause, Dropped, HetsimError, si
-from hetsim.core.quantities import Flops, Fraction, Joules, Seconds
+from hetsim.core.quantities import Bytes, Flops, Fraction, Joules, Seconds
 from hetsim.core.ref import Ref
 from hetsim.core.rng import entropy, rng
 from hetsim.core.trace import Participation, Progress
@@ -313,7 +313,24 @@ class Run:
             polled = self._chooser.poll(candidates, count, about)
             candidates = await self._poll(polled) if polled else candidates
         chosen = self._chooser.choose(candidates, count, about) if candidates else []
+        if candidates and not chosen:
+            self._refuse_to_wait(free)
         return [self.roster.client(candidate) for candidate in chosen]
+
+    def _refuse_to_wait(self, free: Sequence[Client]) -> None:
+        """Nobody was chosen; that must be able to change.
+
+        Raises:
+            HetsimError: everybody is there, free and not being charged.
+        """
+        hopeful = [client for client in self.clients if client.hopeful]
+        if len(free) < len(hopeful) or any(client.node.fed for client in hopeful):
+            return
+        name = type(self.selection).__name__
+        raise HetsimError(
+            f"the selection {name} asks none of {len(free)} clients, all of them there and free\n"
+            "    Relax its options, or choose another selection."
+        )
 
     async def wait(self) -> None:
         """Look again later: nobody is there who can be asked."""
@@ -431,6 +448,10 @@ class Run:
         Args:
             end: simulated time at which the run has ended.
         """
+        if self.rows:  # what was under way when the last round closed
+            up, down = self._moved()
+            self.rows[-1]["bytes_up"] += up
+            self.rows[-1]["bytes_down"] += down
         for book in self.kernel.trace.participations:
             if book.outcome == "unfinished":
                 book.t1 = book.t1 or end
@@ -544,11 +565,7 @@ class Run:
     def _close(self, model: Ref[Any]) -> None:
         now = self.now
         energy = sum(node.drawn(now) for node in self.kernel.nodes.values())
-        spans = self.kernel.trace.spans
-        moved = {"upload": 0.0, "download": 0.0}
-        for span in spans[self._spans :]:
-            if span.kind in moved:
-                moved[span.kind] += span.size
+        up, down = self._moved()
         row = {
             "round": self.round,
             "t0_s": self._t0,
@@ -559,17 +576,27 @@ class Run:
             "participants": self._participants,
             "dropped": self._dropped,
             "energy_j": energy - self._drawn,
-            "bytes_up": moved["upload"],
-            "bytes_down": moved["download"],
+            "bytes_up": up,
+            "bytes_down": down,
             "last": self.kernel.playing.last,
         }
         self.rows.append(row)
-        self._t0, self._drawn, self._spans = now, energy, len(spans)
+        self._t0, self._drawn = now, energy
         self._participants = self._dropped = self._choices = 0
         self._away = sum(not client.present for client in self.clients)
         self.round += 1
         self.kernel.round = self.round
         self._show()
+
+    def _moved(self) -> tuple[Bytes, Bytes]:
+        """Bytes uploaded and downloaded by segments that ended since this was last asked."""
+        moved = {"upload": 0.0, "download": 0.0}
+        spans = self.kernel.trace.spans
+        for span in spans[self._spans :]:
+            if span.kind in moved:
+                moved[span.kind] += span.size
+        self._spans = len(spans)
+        return moved["upload"], moved["download"]
 
     def _show(self) -> None:
         """Say how far the run is: at the end of a round, and whenever something was computed."""

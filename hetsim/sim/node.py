@@ -340,7 +340,12 @@ class Node:
     def lost(self) -> bool:
         """Whether its battery is empty and nothing will ever charge it."""
         battery = self.battery
-        return battery is not None and battery.empty and not (self._fed or battery.supply)
+        return battery is not None and battery.empty and not self.fed
+
+    @property
+    def fed(self) -> bool:
+        """Whether something charges its battery, now or later."""
+        return self.battery is not None and bool(self._fed or self.battery.supply)
 
     def _watch(self, now: Seconds) -> None:
         """Make sure that the node wakes when a part wants to be looked at.

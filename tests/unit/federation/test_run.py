@@ -272,3 +272,27 @@ def test_training_costs_what_it_says() -> None:
     assert span.key == update.key
     assert span.t1 - span.t0 == pytest.approx(effort.duration)
     assert span.energy == pytest.approx(sum(effort.joules))
+
+
+def test_a_selection_that_can_never_ask_anybody_says_so() -> None:
+    scenario = tiny("selection.name=exclusive", "selection.headroom=1e9", "cost_only=true")
+    with pytest.raises(HetsimError, match="asks none of 4 clients"):
+        play(scenario)
+
+
+def test_a_selection_that_asks_nobody_now_waits_for_those_who_are_away() -> None:
+    """Until they are there, somebody who is good enough may come; then nobody can."""
+    away = "{name: windows, on: [[5 s, 900 s]], period: 1000 s}"
+    run = tiny(
+        "selection.name=exclusive", "selection.headroom=1e9", "cost_only=true",
+        f"fleet[0].availability={away}",
+    ).world(CostOnlyLab())  # fmt: skip
+
+    async def server() -> None:
+        for client in run.clients:
+            run.roster.need(client, 1.0)
+        with pytest.raises(HetsimError, match="asks none of 4 clients"):
+            await run.select(2)
+
+    assert run.kernel.run(server(), run.server.id) == 10.0
+    assert [span.kind for span in run.kernel.trace.spans] == ["away"]

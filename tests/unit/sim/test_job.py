@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import inf
+from typing import Any
 
 import pytest
 
@@ -34,11 +35,11 @@ def duo() -> World:
     return world
 
 
-def together(world: World, **requests: Request[None]) -> dict[str, float]:
+def together(world: World, **requests: Request[Any]) -> dict[str, float]:
     """Play one request each at the same time; when each ended."""
     ends: dict[str, float] = {}
 
-    async def one(name: str, request: Request[None]) -> None:
+    async def one(name: str, request: Request[Any]) -> None:
         await request
         ends[name] = world.kernel.env.now
 

@@ -1,5 +1,7 @@
 """A cellular radio's states: times and joules by hand."""
 
+from typing import Any
+
 import pytest
 
 from hetsim.core.errors import Dropped
@@ -27,7 +29,7 @@ def upload(size: float) -> Transfer:
     return Transfer(source="phone", target=SERVER, size=size)
 
 
-def play(world: World, *requests: Request[None]) -> Seconds:
+def play(world: World, *requests: Request[Any]) -> Seconds:
     async def script() -> None:
         for request in requests:
             await request
