@@ -39,9 +39,11 @@ from hetsim.core.registry import (
 )
 from hetsim.core.rng import rng
 from hetsim.core.trace import Progress, Trace
-from hetsim.federation.client import Client, Server
+from hetsim.federation.client import Client, Hub
+from hetsim.federation.fairness import Holdings
 from hetsim.federation.ledger import settle_up
-from hetsim.federation.run import Method, Run, Stop
+from hetsim.federation.run import Demand, Method, Pace, Run, Stop
+from hetsim.learn import ops
 from hetsim.learn.architecture import Architecture
 from hetsim.learn.data.base import Dataset
 from hetsim.learn.journal import Journal
@@ -59,10 +61,11 @@ from hetsim.sim.governors.performance import Performance
 from hetsim.sim.incident import Incidents
 from hetsim.sim.kernel import Kernel
 from hetsim.sim.node import Node
-from hetsim.sim.presence import Presence
+from hetsim.sim.presence import OFF_CHARGER, Presence
 from hetsim.sim.reboots import Reboots
 from hetsim.sim.supply import Supply, together
-from hetsim.spec.load import dump, key_of
+from hetsim.spec import gateways
+from hetsim.spec.load import Place, dump, key_of
 from hetsim.spec.options import arguments, make, resolved
 from hetsim.spec.profile import find_profile, load_profile, profile_hash
 from hetsim.spec.references import by_name, trace_files
@@ -74,6 +77,12 @@ if TYPE_CHECKING:
     from hetsim.spec.schema import Event, Group, Plugin, Spec
 
 _SERVER = "server"
+_DEMANDS: dict[Demand, str] = {
+    "stale": "take in updates that started from older models",
+    "steps": "take in updates of fewer steps",
+    "layers": "take in updates of which only some layers have arrived",
+    "gateways": "take in models that gateways have averaged",
+}
 _PACKAGED = tuple(
     root / "device_profiles"
     for root in (Path(__file__).resolve().parents[1] / "_data", Path(__file__).resolve().parents[2])
@@ -109,7 +118,7 @@ class Scenario:
 
     Attributes:
         spec: the topology.
-        profiles: of each group, in fleet order; the server's last.
+        profiles: of each group, in fleet order, of each gateway, and of the server.
         paths: their files.
         dataset: the data.
         architecture: the model.
@@ -199,11 +208,40 @@ class Scenario:
         self._check_charging()
         for place, group in enumerate(spec.fleet):
             self._check_battery(place, group)
-        self.method()
-        self._plugin(SELECTIONS, spec.selection, "selection")
-        self._plugin(PACES, spec.pace, "pace")
+        self._check_coordination()
         self.wiring.check()
         _ = self.shards
+
+    def _check_coordination(self) -> None:
+        """The method must be able to do what the pace asks, and the run what the selection asks."""
+        spec, method = self.spec, self.method()
+        selection = self._plugin(SELECTIONS, spec.selection, "selection")
+        pace: Pace = self._plugin(PACES, spec.pace, "pace")
+        met: frozenset[Demand] = getattr(type(method), "accepts", frozenset())
+        unmet = pace.demands - met
+        if unmet:
+            asked = " and ".join(_DEMANDS[demand] for demand in sorted(unmet))
+            raise SpecError(
+                f"{spec.method.name} cannot {asked}, as {spec.pace.name} asks.",
+                where=spec.where("pace"),
+                key="pace.name",
+                remedy="Choose another pace, such as sync, or another method, such as fedavg.",
+            )
+        if "gateways" in pace.demands and not spec.gateways:
+            raise SpecError(
+                f"{spec.pace.name} averages at gateways, and there are none.",
+                where=spec.where("pace"),
+                key="pace.name",
+                remedy="Add `gateways: [{profile: raspberry_pi_5, at: NODE}]`, where NODE is a "
+                "network node on the way to the server, or choose another pace, such as sync.",
+            )
+        if spec.cost_only and selection.observes:
+            raise SpecError(
+                f"{spec.selection.name} chooses by losses, and a cost-only run learns nothing.",
+                where=spec.where("selection"),
+                key="selection.name",
+                remedy="Leave out --cost-only, or choose another selection, such as random.",
+            )
 
     def _check_battery(self, place: int, group: Group) -> None:
         """A group's battery must be there to be charged, and have the numbers of its model."""
@@ -320,6 +358,11 @@ class Scenario:
                     profile=self.profiles[place], governor=governor, availability=availability,
                 )  # fmt: skip
 
+    @cached_property
+    def serving(self) -> tuple[int | None, ...]:
+        """For each group the place of the gateway that serves it; None for the server itself."""
+        return gateways.serving(self.spec)
+
     def method(self) -> Method:
         """The method with its settings."""
         return self._plugin(METHODS, self.spec.method, "method")
@@ -417,9 +460,9 @@ class Scenario:
             observe = Journal(journal, lab, version("hetsim"), tag=lab.tag).settle
         kernel = Kernel(Trace(), observer=observe, causality=causality)
         stop, every = spec.stop, spec.report.evaluate_every
-        server = self._server(kernel)
+        server = self._hub(kernel, _SERVER, _SERVER, self.profiles[-1], spec.server.at)
         run = Run(
-            kernel, lab, Server(server),
+            kernel, lab, Hub(server),
             seed=spec.seed,
             selection=self._plugin(SELECTIONS, spec.selection, "selection"),
             pace=self._plugin(PACES, spec.pace, "pace"),
@@ -435,24 +478,33 @@ class Scenario:
             on_drop=getattr(self.method(), "on_drop", "rollback"),
             progress=progress,
         )  # fmt: skip
+        run.gateways = [
+            Hub(self._hub(kernel, gateway.name, "gateway", profile, gateway.at))
+            for gateway, profile in zip(
+                spec.gateways, self.profiles[len(spec.fleet) : -1], strict=True
+            )
+        ]
         nodes = [self._device(kernel, member) for member in self._members]
         self.wiring.lay(kernel)
         self.wiring.attach(kernel, self._members)
         for index, (node, rows) in enumerate(zip(nodes, self.shards, strict=True)):
             shard = self.resident.shard(rows) if len(rows) else None
-            run.clients.append(Client(node, index, shard, len(rows), run))
+            client = Client(node, index, shard, len(rows), run)
+            place = self.serving[self._members[index].place]
+            client.gateway = None if place is None else run.gateways[place]
+            run.clients.append(client)
         self._fate(kernel)
         return run
 
-    def _server(self, kernel: Kernel) -> Node:
-        profile = self.profiles[-1]
+    def _hub(self, kernel: Kernel, name: str, role: str, profile: Profile, at: str) -> Node:
+        """A computer at a network node, on mains and at full speed: the server or a gateway."""
         node = Node(
-            kernel.env, kernel.trace, _SERVER, "server",
+            kernel.env, kernel.trace, name, role,
             base=_base(profile, Radio(transmit=0.0, receive=0.0)), profile=profile,
             governor=Performance(),
         )  # fmt: skip
         kernel.add(node)
-        kernel.network.place(_SERVER, self.spec.server.at)
+        kernel.network.place(name, at)
         return node
 
     def _device(self, kernel: Kernel, member: Member) -> Node:
@@ -487,12 +539,14 @@ class Scenario:
                 steps=self._steps(member.place),
             )  # fmt: skip
             charging = isinstance(member.availability, Charging)
-            reason = "left the charger" if charging else "left"
+            reason = OFF_CHARGER if charging else "left"
             presence.follow(reason, member.availability.changes(about), away)
             if crashes:
                 stream = rng(self.spec.seed, "sim/crashes", name)
                 rebooting = Reboots(every=crashes.every, reboot=crashes.reboot)
                 presence.follow("crashed", rebooting.changes(stream), rebooting.away)
+        for gateway in self.spec.gateways:
+            presences[gateway.name] = Presence(kernel, kernel.nodes[gateway.name])
         incidents = Incidents(kernel, presences)
         for event in self.spec.events:
             self._event(incidents, event)
@@ -521,16 +575,32 @@ class Scenario:
                 assert event.to is not None
                 incidents.bandwidth(on, network.legs(on), event.to, when, lasts)
 
+    def _holdings(self, right: ops.Labels | None) -> Holdings:
+        """What the clients are and hold, and how good the final model is on each label."""
+        data, names = self.dataset, [member.name for member in self._members]
+        counts = [np.bincount(data.y[rows], minlength=data.classes) for rows in self.shards]
+        return Holdings(
+            classes={member.name: member.profile.device_class for member in self._members},
+            labels={name: count.tolist() for name, count in zip(names, counts, strict=True)},
+            accuracy=[
+                hits / count if count else None
+                for hits, count in zip(right["right"], right["count"], strict=True)
+            ]
+            if right
+            else (),
+        )
+
     def _finish(self, run: Run, lab: Lab | CostOnlyLab, end: Seconds) -> Trace:
-        run.evaluate_last()
+        run.finish(end)
         lab.drain()
         scores: dict[int, Any] = {}
-        digest = None
+        digest = right = None
         if not self.spec.cost_only:
             values = lab.settle(list(run.scores.values()))
             scores = dict(zip(run.scores, values, strict=True))
             assert run.model is not None
-            [state] = lab.settle([run.model])
+            test = self.resident.whole("test")
+            [state, right] = lab.settle([run.model, ops.labels(run.model, test)])
             digest = model_hash(state)
         heads = {
             "name": self.spec.name,
@@ -539,7 +609,7 @@ class Scenario:
             "spec_hash": self.digest,
             "model_hash": digest,
         }
-        settle_up(run, end, scores, self.spec.report.targets, heads)
+        settle_up(run, end, scores, self.spec.report.targets, heads, self._holdings(right))
         trace = run.kernel.trace
         trace.spec = self.spec.resolved()
         trace.provenance = self.provenance()
@@ -561,8 +631,10 @@ def resolve(spec: Spec, data: Path | None = None) -> Scenario:
             "is no folder", where=f"--data {data}", remedy="Give the folder of the data sets."
         )
     beside = spec.origin.parent
-    names = [*(group.profile for group in spec.fleet), spec.server.profile]
-    places = [*(("fleet", i, "profile") for i in range(len(spec.fleet))), ("server", "profile")]
+    names = [each.profile for each in (*spec.fleet, *spec.gateways, spec.server)]
+    places: list[Place] = [("fleet", index, "profile") for index in range(len(spec.fleet))]
+    places += [("gateways", index, "profile") for index in range(len(spec.gateways))]
+    places.append(("server", "profile"))
     paths = tuple(
         find_profile(name, beside, where=spec.where(*place), key=key_of(place))
         for name, place in zip(names, places, strict=True)

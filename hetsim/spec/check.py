@@ -117,7 +117,7 @@ def _in_our_words(first: Any, place: Place) -> tuple[str, str]:
 
 
 def completed(spec: Spec, document: Document) -> Spec:
-    """The spec with the only network node filled in where none is named.
+    """The spec with the only network node filled in where none is named, and names of gateways.
 
     Raises:
         SpecError: there are several.
@@ -145,7 +145,11 @@ def completed(spec: Spec, document: Document) -> Spec:
     server = spec.server
     if not server.at:
         server = server.model_copy(update={"at": only("server", "at")})
-    return spec.model_copy(update={"fleet": fleet, "server": server})
+    gateways = tuple(
+        gateway if gateway.name else gateway.model_copy(update={"name": f"gateway-{place}"})
+        for place, gateway in enumerate(spec.gateways)
+    )
+    return spec.model_copy(update={"fleet": fleet, "server": server, "gateways": gateways})
 
 
 def consistent(spec: Spec) -> None:
@@ -162,7 +166,12 @@ def consistent(spec: Spec) -> None:
     _events(spec)
 
 
-def _fail(spec: Spec, what: str, remedy: str, *place: str | int) -> NoReturn:
+def fail(spec: Spec, what: str, remedy: str, *place: str | int) -> NoReturn:
+    """Refuse the value at `place`.
+
+    Raises:
+        SpecError: always, with file and line.
+    """
     raise SpecError(what, where=spec.where(*place), key=key_of(place), remedy=remedy)
 
 
@@ -184,12 +193,12 @@ def _nodes(spec: Spec) -> None:
         place = ("network", "nodes", name)
         if not re.fullmatch("[A-Za-z0-9_-]+", name):
             remedy = "Use letters, digits, dashes and underscores."
-            _fail(spec, f'"{name}" cannot be the name of a node.', remedy, *place)
+            fail(spec, f'"{name}" cannot be the name of a node.', remedy, *place)
         label, _, number = name.rpartition("-")
         taken = number.isdecimal() and int(number) < fleet.get(label, 0)
         if taken or name == "server":
             whose = "a device" if taken else "the server"
-            _fail(spec, f'"{name}" is the id of {whose}.', "Give the node another name.", *place)
+            fail(spec, f'"{name}" is the id of {whose}.', "Give the node another name.", *place)
 
 
 def _fleet(spec: Spec) -> None:
@@ -204,23 +213,23 @@ def _fleet(spec: Spec) -> None:
         )
         if group.label in labels:
             what = f'the devices of group {labels[group.label]} are called "{group.label}" too.'
-            _fail(spec, what, "Give one of the groups another `name:`.", "fleet", index, "name")
+            fail(spec, what, "Give one of the groups another `name:`.", "fleet", index, "name")
         labels[group.label] = index
         devices += group.count
         if devices > _MOST_DEVICES:
             what = f"the fleet has more than {_MOST_DEVICES} devices."
-            _fail(spec, what, "Make it smaller.", "fleet", index, "count")
-        _known_node(spec, group.link.to, "fleet", index, "link", "to")
+            fail(spec, what, "Make it smaller.", "fleet", index, "count")
+        known_node(spec, group.link.to, "fleet", index, "link", "to")
     find_profile(
         spec.server.profile,
         spec.origin.parent,
         where=spec.where("server", "profile"),
         key="server.profile",
     )
-    _known_node(spec, spec.server.at, "server", "at")
+    known_node(spec, spec.server.at, "server", "at")
     if all(group.data is None for group in spec.fleet):
         what, remedy = "no device holds data.", "Remove `data: none` from a group."
-        _fail(spec, what, remedy, "fleet", 0, "data")
+        fail(spec, what, remedy, "fleet", 0, "data")
 
 
 def _availability(spec: Spec) -> None:
@@ -235,9 +244,9 @@ def _availability(spec: Spec) -> None:
 
 
 _HAPPENS_TO = {
-    "crash": ("device",),
-    "cancel": ("device",),
-    "pause": ("device", "server"),
+    "crash": ("device", "gateway"),
+    "cancel": ("device", "gateway"),
+    "pause": ("device", "gateway", "server"),
     "outage": ("device", "network node", "link"),
     "bandwidth": ("link",),
 }
@@ -247,6 +256,7 @@ def _events(spec: Spec) -> None:
     kinds = {"server": "server"} | dict.fromkeys(spec.network.nodes, "network node")
     kinds |= {"--".join(pair): "link" for line in spec.network.links
               for pair in (line.between, line.between[::-1])}  # fmt: skip
+    kinds |= {gateway.name: "gateway" for gateway in spec.gateways}
     groups = {group.label: group.count for group in spec.fleet}
     for index, event in enumerate(spec.events):
         place = ("events", index)
@@ -256,24 +266,29 @@ def _events(spec: Spec) -> None:
         if kind is None:
             known = (*groups, *kinds)
             what = f'nothing is called "{event.on}".{did_you_mean(event.on, known)}'
-            remedy = "Name a device, a group, server, a network node, or a link as a--b."
-            _fail(spec, what, remedy, *place, "on")
+            remedy = "Name a device, a group, a gateway, server, a network node, or a link as a--b."
+            fail(spec, what, remedy, *place, "on")
         if kind not in _HAPPENS_TO[event.what]:
             allowed = " or a ".join(_HAPPENS_TO[event.what])
             what, remedy = f'"{event.on}" is a {kind}.', f"{event.what} happens to a {allowed}."
-            _fail(spec, what, remedy, *place, "on")
+            fail(spec, what, remedy, *place, "on")
         if (event.to is None) == (event.what == "bandwidth"):
             what = "missing." if event.to is None else f"{event.what} has no bandwidth."
-            _fail(spec, what, 'Only bandwidth takes `to: "5 Mbit/s"`.', *place, "to")
+            fail(spec, what, 'Only bandwidth takes `to: "5 Mbit/s"`.', *place, "to")
         if event.lasts is not None and event.what == "cancel":
-            _fail(spec, "cancel is an instant.", "Leave it out.", *place, "lasts")
+            fail(spec, "cancel is an instant.", "Leave it out.", *place, "lasts")
 
 
-def _known_node(spec: Spec, name: str, *place: str | int) -> None:
+def known_node(spec: Spec, name: str, *place: str | int) -> None:
+    """Refuse a network node that is not there.
+
+    Raises:
+        SpecError: with file and line.
+    """
     nodes = spec.network.nodes
     if name not in nodes:
         hint = did_you_mean(name, nodes)
-        _fail(spec, f'no network node "{name}".{hint}', f"Known: {', '.join(nodes)}.", *place)
+        fail(spec, f'no network node "{name}".{hint}', f"Known: {', '.join(nodes)}.", *place)
 
 
 def _graph(spec: Spec) -> None:
@@ -281,13 +296,13 @@ def _graph(spec: Spec) -> None:
     for index, line in enumerate(spec.network.links):
         place = ("network", "links", index, "between")
         for end, name in enumerate(line.between):
-            _known_node(spec, name, *place, end)
+            known_node(spec, name, *place, end)
         first, second = line.between
         if first == second:
-            _fail(spec, f'joins "{first}" to itself.', "Name two nodes.", *place)
+            fail(spec, f'joins "{first}" to itself.', "Name two nodes.", *place)
         if second in neighbours[first]:
             what = f'"{first}" and "{second}" are joined already.'
-            _fail(spec, what, "Keep one of the links.", *place)
+            fail(spec, what, "Keep one of the links.", *place)
         neighbours[first].add(second)
         neighbours[second].add(first)
     reached: set[str] = set()
@@ -298,4 +313,4 @@ def _graph(spec: Spec) -> None:
     for name in neighbours:
         if name not in reached:
             what = f'no way leads from "{name}" to the server at "{spec.server.at}".'
-            _fail(spec, what, "Add a link, or remove the node.", "network", "nodes", name)
+            fail(spec, what, "Add a link, or remove the node.", "network", "nodes", name)

@@ -46,7 +46,16 @@ def _named(spec: Spec) -> Iterator[tuple[Place, str, str]]:
 
 
 def by_name(spec: Spec, paths: tuple[Path, ...], traces: Mapping[Place, Path]) -> Spec:
-    """The spec with files named as they are, wherever they lay; a run folder has copies."""
+    """The spec with files named as they are, wherever they lay; a run folder has copies.
+
+    Args:
+        spec: a checked topology.
+        paths: profiles of each group, of each gateway, and the server's.
+        traces: files, by the section that names them.
+
+    Raises:
+        SpecError: two files have the same name.
+    """
     homes: dict[str, Path] = {}
     for kind, path in (*(("profiles", path) for path in paths),
                        *(("traces", path) for path in traces.values())):  # fmt: skip
@@ -91,6 +100,12 @@ def by_name(spec: Spec, paths: tuple[Path, ...], traces: Mapping[Place, Path]) -
         line.model_copy(update=named(line, "network", "links", index))
         for index, line in enumerate(spec.network.links)
     )
+    gateways = tuple(
+        gateway.model_copy(update={"profile": path.stem})
+        for gateway, path in zip(spec.gateways, paths[len(fleet) :], strict=False)
+    )
     server = spec.server.model_copy(update={"profile": paths[-1].stem})
     network = spec.network.model_copy(update={"links": links})
-    return spec.model_copy(update={"fleet": fleet, "server": server, "network": network})
+    return spec.model_copy(
+        update={"fleet": fleet, "gateways": gateways, "server": server, "network": network}
+    )

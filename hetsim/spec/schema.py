@@ -16,12 +16,13 @@ from typing import Annotated, Any, cast
 from pydantic import Field, PrivateAttr, ValidationError
 
 from hetsim.core.errors import SpecError, did_you_mean
-from hetsim.spec import check, find, options
+from hetsim.spec import check, find, gateways, options
 from hetsim.spec.fields import PlugIn, Short, Whole
 from hetsim.spec.load import Document, Place, as_list, as_mapping, key_of, read
 from hetsim.spec.override import apply, name_key, plug_in_kind
 from hetsim.spec.sections import (
     Event,
+    Gateway,
     Group,
     Name,
     Network,
@@ -50,6 +51,7 @@ class Spec(Section):
         fleet: groups of devices.
         network: graph, or the name of a technology: one cell for all.
         server: the server.
+        gateways: computers on the way to it.
         task: data, model, partition.
         method: the federated method.
         pace: when the server waits.
@@ -66,6 +68,7 @@ class Spec(Section):
     fleet: Annotated[tuple[Group, ...], Field(strict=False, min_length=1)]
     network: Annotated[Network, Short(network_written_out, network_form)]
     server: Annotated[Server, Short(server_written_out, lambda: {"type": "string"})]
+    gateways: Annotated[tuple[Gateway, ...], Field(strict=False)] = ()
     task: Task
     method: Annotated[Plugin, PlugIn("method")]
     pace: Annotated[Plugin, PlugIn("pace", "sync")] = Plugin(name="sync")
@@ -124,6 +127,8 @@ class Spec(Section):
     def resolved(self) -> dict[str, Any]:
         """Everything explicit in plain JSON values and one canonical spelling; a valid topology.
 
+        A section `gateways` without any is left out.
+
         Imports every plug-in that is named.
 
         Raises:
@@ -134,6 +139,8 @@ class Spec(Section):
             {"name": group.label, **section}
             for group, section in zip(self.fleet, plain["fleet"], strict=True)
         ]
+        if not self.gateways:
+            del plain["gateways"]
         for place, plugin in self.plugins():
             key = name_key(place)
             full = {key: plugin.name, **self._options(place, plugin)}
@@ -217,6 +224,7 @@ def load_topology(
     spec = check.completed(spec, document)
     spec.remember(document, file, notes)
     check.consistent(spec)
+    gateways.check(spec)
     return spec
 
 

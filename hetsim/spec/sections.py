@@ -312,9 +312,10 @@ class Event(Section):
 
     Attributes:
         at: when.
-        on: a device, a group of them, `server`, a network node, or a link as in "switch--edge".
-        what: crash or cancel (devices), pause (devices, server), outage (devices, network nodes,
-            links), bandwidth (links).
+        on: a device, a group of them, a gateway, `server`, a network node, or a link as in
+            "switch--edge".
+        what: crash or cancel (devices, gateways), pause (devices, gateways, server), outage
+            (devices, network nodes, links), bandwidth (links).
         lasts: how long; left out, to the end of the run.
         to: the bandwidth of a link from then on.
     """
@@ -445,6 +446,25 @@ class Server(Section):
 
     profile: str
     at: str = ""
+
+
+class Gateway(Section):
+    """A computer on the way from devices to the server, which can average for it.
+
+    It averages under a pace that asks it to; under any other it only draws its idle power.
+
+    Attributes:
+        profile: name or file of the device profile.
+        at: network node it hangs on.
+        name: left out, "gateway-0" for the first in the list, "gateway-1" for the second.
+        serves: groups of devices; left out, of the groups that no gateway names, those to which it
+            is the nearest such gateway.
+    """
+
+    profile: str
+    at: str
+    name: Name = ""
+    serves: Annotated[tuple[str, ...], Field(strict=False, min_length=1)] | None = None
 
 
 class Task(Section):

@@ -136,11 +136,17 @@ def check_books(trace: Trace, scenario: Scenario) -> None:
 
 
 def _check_bytes(trace: Trace, nodes: Mapping[str, Mapping[str, Any]]) -> None:
+    """What moved is in the rows of both its ends, once each."""
     for way, kind in (("bytes_up", "upload"), ("bytes_down", "download")):
-        moved = sum(span.size for span in trace.spans if span.kind == kind)
-        _same(moved, nodes["server"][way], f"{way} of the server")
-        at_devices = sum(row[way] for row in nodes.values() if row["role"] == "device")
-        _same(moved, at_devices, f"{way} of the devices")
+        spans = [span for span in trace.spans if span.kind == kind]
+        for role in ("device", "gateway", "server"):
+            names = {name for name, row in nodes.items() if row["role"] == role}
+            ends = sum(
+                span.size * ((span.actor in names) + (span.peer in names)) for span in spans
+            )  # fmt: skip
+            _same(ends, sum(nodes[name][way] for name in names), f"{way} of every {role}")
+        moved = sum(span.size for span in spans)
+        _same(moved, sum(row[way] for row in trace.rounds), f"{way} of all rounds")
 
 
 def _integrals(trace: Trace, end: Seconds) -> dict[str, Joules]:

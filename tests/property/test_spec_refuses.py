@@ -40,9 +40,10 @@ def places(value: Any, place: load.Place = ()) -> Iterator[load.Place]:
     ("file", "read"),
     [
         ("topologies/iot_mix.yaml", lambda path: load_topology(path).resolved()),
+        ("topologies/gateways_campus.yaml", lambda path: load_topology(path).resolved()),
         ("device_profiles/pixel_6.yaml", load_profile),
     ],
-    ids=["topology", "profile"],
+    ids=["topology", "gateways", "profile"],
 )
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(choice=st.data())

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hetsim.spec import load
+from hetsim.spec.gateways import serving
 from hetsim.spec.schema import load_topology
 
 
@@ -87,6 +88,17 @@ def topologies(draw: st.DrawFn) -> dict[str, Any]:
         for i in range(draw(st.integers(0, 2)))
     ]  # fmt: skip
     fleet.append({"profile": "board", "link": {"rate": "1 Mbit/s", "to": nodes[0]}})
+    places = nodes[1:] and draw(st.lists(st.sampled_from(nodes[1:]), max_size=3))
+    groups = [group.get("name", "board") for group in fleet]
+    served = draw(st.lists(st.sampled_from([*range(-1, len(places))]),
+                           min_size=len(fleet), max_size=len(fleet)))  # fmt: skip
+    gateways: list[dict[str, Any]] = []
+    for index, place in enumerate(places):
+        gateway: dict[str, Any] = {"profile": "board", "at": place}
+        if draw(st.booleans()):
+            gateway["name"] = f"gateway-{index + draw(st.sampled_from([0, 10]))}"
+        mine = [name for name, by in zip(groups, served, strict=True) if by == index]
+        gateways.append(gateway | ({"serves": mine} if mine else {}))
     return {
         "name": draw(NAMES),
         "seed": draw(st.integers(0, 2**63 - 1)),
@@ -96,6 +108,7 @@ def topologies(draw: st.DrawFn) -> dict[str, Any]:
             "links": [{"between": list(ends), **draw(line)} for ends in pairwise(nodes)],
         },
         "server": {"profile": "board", "at": nodes[0]},
+        "gateways": gateways,
         "task": {"data": "digits", "model": draw(st.sampled_from(["logistic", {"name": "mlp"}]))},
         "method": draw(METHOD),
         "pace": draw(optional(deadline=TIMES)),
@@ -131,3 +144,5 @@ def test_dump_then_load_is_the_identity(folder: Path, data: dict[str, Any]) -> N
         assert one.link == other.link
         assert one.battery == other.battery
     assert first.stop == second.stop
+    assert first.gateways == second.gateways
+    assert serving(first) == serving(second)
