@@ -34,8 +34,8 @@ property: ## laws that hold for generated inputs, and 10,000 histories integrate
 torture: ## 20 runs killed at random instants and resumed, stores damaged, shared, full and deleted
 	$(PYTEST) -q tests/e2e/test_kills.py tests/e2e/test_store_torture.py --kills 20
 
-conformance: ## what every method, network, governor, model and data set must do
-	$(PYTEST) -q tests/conformance
+conformance: ## what every plug-in of each kind must do, and every method x pace x selection trained
+	$(PYTEST) -q tests/conformance --product
 
 golden: ## rewrite the stored answers; review the diff as code
 	$(PYTEST) -q tests/golden --update-golden

@@ -35,6 +35,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--histories", type=int, default=300, help="random histories to integrate independently"
     )
     parser.addoption("--kills", type=int, default=2, help="runs to kill and resume")
+    parser.addoption(
+        "--product", action="store_true", help="train every method x pace x selection, not a cover"
+    )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

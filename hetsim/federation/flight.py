@@ -50,7 +50,7 @@ class Flight:
                 patience = _LOOK if short else inf
                 outcomes = await Receive(inbox=self._inbox, patience=patience)
                 replies += [reply for reply in run.take(outcomes) if self._fresh(reply)]
-            elif any(client.hopeful for client in run.clients):
+            elif run.hope():
                 await run.wait()
             else:
                 break

@@ -20,7 +20,7 @@ from hetsim.core.ref import Ref
 from hetsim.core.rng import entropy, rng
 from hetsim.core.trace import Participation, Progress
 from hetsim.federation.client import Client, Errand, Hub, Late
-from hetsim.federation.roster import Candidate, Poller, Roster, Selection, Situation
+from hetsim.federation.roster import Poller, Roster, Selection, Situation
 from hetsim.learn import ops
 from hetsim.learn.architecture import Architecture
 from hetsim.sim.kernel import Kernel
@@ -65,7 +65,10 @@ class Method(Protocol):
 
 
 class Pace(Protocol):
-    """Settings of how many are asked and how long the server waits."""
+    """Settings of how many are asked and how long the server waits.
+
+    One that looks at learned values says so by an attribute `observes`; cost-only runs refuse it.
+    """
 
     @property
     def demands(self) -> frozenset[Demand]:
@@ -289,12 +292,18 @@ class Run:
         self, count: int, among: Callable[[Client], bool] = lambda client: True
     ) -> list[Client]:
         """`count` clients, or all that are there if fewer are; none if none can ever come."""
-        while any(client.hopeful and among(client) for client in self.clients):
+        while self.hope(among):
             chosen = await self.choose(count, among)
             if chosen:
                 return chosen
             await self.wait()
         return []
+
+    def hope(self, among: Callable[[Client], bool] = lambda client: True) -> bool:
+        """Whether anybody may yet be asked, and before the run's time is over."""
+        if self.now >= self.stop.time:
+            return False
+        return any(client.hopeful and among(client) for client in self.clients)
 
     async def choose(
         self, count: int, among: Callable[[Client], bool] = lambda client: True
@@ -309,10 +318,12 @@ class Run:
         self._choices += 1
         about = Situation(self.now, self.round, rng(self.seed, "sim/selection", *name))
         candidates = self.roster.candidates(free)
-        if isinstance(self._chooser, Poller):
-            polled = self._chooser.poll(candidates, count, about)
-            candidates = await self._poll(polled) if polled else candidates
-        chosen = self._chooser.choose(candidates, count, about) if candidates else []
+        chooser = self._chooser
+        polled = chooser.poll(candidates, count, about) if isinstance(chooser, Poller) else []
+        if polled:
+            answers = await self.survey([self.roster.client(one) for one in polled])
+            candidates = self.roster.candidates([who for who, _ in answers if who.free])
+        chosen = chooser.choose(candidates, count, about) if candidates else []
         if candidates and not chosen:
             self._refuse_to_wait(free)
         return [self.roster.client(candidate) for candidate in chosen]
@@ -412,6 +423,27 @@ class Run:
         """The losses that clients report with these have reached the server."""
         self._unheard += [reply for reply in replies if reply.loss]
 
+    async def survey(self, clients: Sequence[Client]) -> list[tuple[Client, ops.Score]]:
+        """How good the present model is on the shards of `clients`, of those who answer.
+
+        They pay for receiving and evaluating it, and for sending a number back.
+        """
+        assert self.model is not None
+        before = [client.node.drawn(self.now) for client in clients]
+        children = tuple(
+            Child(script=client.tell_loss(self.model), node=client.id) for client in clients
+        )
+        outcomes = await Gather(children=children)
+        there: list[tuple[Client, Ref[Any]]] = []
+        for client, drawn, outcome in zip(clients, before, outcomes, strict=True):
+            client.participated += client.node.drawn(self.now) - drawn
+            if outcome.dropped is None:
+                there.append((client, outcome.value))
+        values = await Observe(tuple(score for _, score in there), self.server.id)
+        for (client, _), value in zip(there, values, strict=True):
+            self.roster.told(client, value["loss"], self.round)
+        return [(client, value) for (client, _), value in zip(there, values, strict=True)]
+
     def use(self, replies: Iterable[Reply[Any]]) -> None:
         """These are part of the next server model."""
         for reply in replies:
@@ -486,6 +518,7 @@ class Run:
             value = await script(client, *args)
             book.outcome = "done"
         except Dropped as dropped:
+            book.share = 0.0
             if not self.kernel.over:
                 book.outcome = dropped.cause
             if self._on_drop == "rollback":
@@ -512,25 +545,6 @@ class Run:
         for reply, value in zip(unheard, values, strict=True):
             self.roster.told(reply.client, value["loss"], reply.participation.round)
 
-    async def _poll(self, candidates: Sequence[Candidate]) -> list[Candidate]:
-        """Ask for the loss of the present model; those who answer, with their losses."""
-        assert self.model is not None
-        clients = [self.roster.client(candidate) for candidate in candidates]
-        before = [client.node.drawn(self.now) for client in clients]
-        children = tuple(
-            Child(script=client.tell_loss(self.model), node=client.id) for client in clients
-        )
-        outcomes = await Gather(children=children)
-        there: list[tuple[Client, Ref[Any]]] = []
-        for client, drawn, outcome in zip(clients, before, outcomes, strict=True):
-            client.participated += client.node.drawn(self.now) - drawn
-            if outcome.dropped is None:
-                there.append((client, outcome.value))
-        values = await Observe(tuple(score for _, score in there), self.server.id)
-        for (client, _), value in zip(there, values, strict=True):
-            self.roster.told(client, value["loss"], self.round)
-        return self.roster.candidates([client for client, _ in there if client.free])
-
     def _lose(self, clients: Sequence[Client], cause: Cause) -> None:
         """Who asked them was dropped, and what they had delivered is lost."""
         for client in clients:
@@ -545,7 +559,7 @@ class Run:
         book = errand.participation
         if book.outcome == "unfinished":
             assert cause
-            book.outcome, book.t1 = cause, t1
+            book.outcome, book.t1, book.share = cause, t1, 0.0
         client.errand = None
         self._participants += 1
         if book.outcome == "done":

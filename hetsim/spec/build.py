@@ -223,25 +223,28 @@ class Scenario:
             asked = " and ".join(_DEMANDS[demand] for demand in sorted(unmet))
             raise SpecError(
                 f"{spec.method.name} cannot {asked}, as {spec.pace.name} asks.",
-                where=spec.where("pace"),
+                where=spec.where("pace", "name"),
                 key="pace.name",
                 remedy="Choose another pace, such as sync, or another method, such as fedavg.",
             )
         if "gateways" in pace.demands and not spec.gateways:
             raise SpecError(
                 f"{spec.pace.name} averages at gateways, and there are none.",
-                where=spec.where("pace"),
+                where=spec.where("pace", "name"),
                 key="pace.name",
                 remedy="Add `gateways: [{profile: raspberry_pi_5, at: NODE}]`, where NODE is a "
                 "network node on the way to the server, or choose another pace, such as sync.",
             )
-        if spec.cost_only and selection.observes:
-            raise SpecError(
-                f"{spec.selection.name} chooses by losses, and a cost-only run learns nothing.",
-                where=spec.where("selection"),
-                key="selection.name",
-                remedy="Leave out --cost-only, or choose another selection, such as random.",
-            )
+        looks = {"selection": selection.observes, "pace": getattr(pace, "observes", False)}
+        for key, observes in looks.items():
+            if spec.cost_only and observes:
+                name = (spec.selection if key == "selection" else spec.pace).name
+                raise SpecError(
+                    f"{name} goes by learned values, and a cost-only run learns nothing.",
+                    where=spec.where(key, "name"),
+                    key=f"{key}.name",
+                    remedy=f"Leave out --cost-only, or choose another {key}.",
+                )
 
     def _check_battery(self, place: int, group: Group) -> None:
         """A group's battery must be there to be charged, and have the numbers of its model."""

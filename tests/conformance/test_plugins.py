@@ -67,6 +67,41 @@ class TestSyncWithDeadline(PaceSuite):
     options: ClassVar[Mapping[str, Any]] = {"deadline": "100 ms", "over_selection": 1.3}
 
 
+class TestFewerStepsInTime(PaceSuite):
+    plugin = "deadline"
+    options: ClassVar[Mapping[str, Any]] = {"deadline": "12 ms"}
+
+
+class TestFewerLayersInTime(PaceSuite):
+    plugin = "deadline"
+    options: ClassVar[Mapping[str, Any]] = {"deadline": "12 ms", "late": "layers"}
+
+
+class TestNothingLateCounts(PaceSuite):
+    plugin = "deadline"
+    options: ClassVar[Mapping[str, Any]] = {"deadline": "12 ms", "late": "drop"}
+
+
+class TestNoOlderModelCounts(PaceSuite):
+    plugin = "fedasync"
+    options: ClassVar[Mapping[str, Any]] = {"max_staleness": 0}
+
+
+class TestSmallBuffer(PaceSuite):
+    plugin = "fedbuff"
+    options: ClassVar[Mapping[str, Any]] = {"buffer": 2, "weighting": "hinge", "max_staleness": 1}
+
+
+class TestTwoTiers(PaceSuite):
+    plugin = "tifl"
+    options: ClassVar[Mapping[str, Any]] = {"tiers": 2, "profiling": 2}
+
+
+class TestManyEdgeRounds(PaceSuite):
+    plugin = "hierarchical"
+    options: ClassVar[Mapping[str, Any]] = {"edge_rounds": 2, "deadline": "100 ms"}
+
+
 @pytest.mark.parametrize("name", GOVERNORS.names())
 class TestGovernors(GovernorSuite):
     pass

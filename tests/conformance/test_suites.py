@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
+from importlib.metadata import EntryPoint
 from math import inf
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 
 from hetsim.core.cost import Cost
 from hetsim.core.ref import Ref
+from hetsim.core.registry import PACES
 from hetsim.core.rng import rng
-from hetsim.federation.client import Client
+from hetsim.federation.roster import Candidate, Situation
+from hetsim.federation.rounds import Rounds
+from hetsim.federation.run import Demand, Reply, Run
 from hetsim.learn.data.base import load
 from hetsim.learn.lab import CostOnlyLab
 from hetsim.learn.partitions.iid import IID
@@ -22,12 +27,14 @@ from hetsim.sim.governors.base import Choice, View
 from hetsim.sim.network.base import Hop, Station
 from hetsim.sim.network.wifi import Wifi
 from hetsim.sim.radio import RadioStates
+from hetsim.sim.requests import Gather
 from hetsim.sim.sharing import Resource
 from hetsim.sim.world import domain
 from hetsim.testing import (
     DataSuite,
     GovernorSuite,
     NetworkSuite,
+    PaceSuite,
     PartitionSuite,
     PluginSuite,
     SelectionSuite,
@@ -40,7 +47,6 @@ from hetsim.testing import (
 
 CPU = (domain((1.0, 1.0), (2.0, 4.0), (4.0, 9.0)),)
 LOAD = Cost(flops=1.0)
-CLIENTS = tiny("cost_only=true", "fleet[0].count=10").world(CostOnlyLab()).clients
 
 
 def noticed(test: Callable[..., None], *arguments: Any) -> None:
@@ -171,12 +177,19 @@ def test_networks_whose_radios_pay_for_contention() -> None:
 # --- selections -----------------------------------------------------------------------------------
 
 
+FLEET: list[Candidate] = SelectionSuite.fleet.__wrapped__(SelectionSuite())  # pyright: ignore
+
+
 @dataclass(frozen=True)
 class _Selection:
-    choice: Callable[[list[Client], int], list[Client]]
+    choice: Callable[[list[Candidate], int], list[Candidate]]
     cohort: int = 1
+    observes: bool = False
 
-    def choose(self, candidates: Any, count: int, rng: np.random.Generator) -> list[Client]:
+    def begin(self) -> _Selection:
+        return self
+
+    def choose(self, candidates: Any, count: int, about: Situation) -> list[Candidate]:
         return self.choice(candidates, count)
 
 
@@ -186,21 +199,104 @@ class _Selection:
         lambda candidates, count: [],
         lambda candidates, count: list(candidates),
         lambda candidates, count: [candidates[0]] * count,
-        lambda candidates, count: CLIENTS[:1],
+        lambda candidates, count: FLEET[:1],
     ],
     ids=["nobody", "too many", "one twice", "who is not there"],
 )
-def test_selections(choice: Callable[[list[Client], int], list[Client]]) -> None:
-    noticed(SelectionSuite().test_chooses_from_the_candidates, _Selection(choice), list(CLIENTS), 5)
+def test_selections(choice: Callable[[list[Candidate], int], list[Candidate]]) -> None:
+    noticed(SelectionSuite().test_chooses_from_the_candidates, _Selection(choice), list(FLEET), 5)
 
 
 def test_selections_that_reorder_the_fleet() -> None:
-    def pop(candidates: list[Client], count: int) -> list[Client]:
+    def pop(candidates: list[Candidate], count: int) -> list[Candidate]:
         return [candidates.pop()]
 
     suite = SelectionSuite()
-    noticed(suite.test_leaves_the_candidates_as_they_are, _Selection(pop), list(CLIENTS))
+    noticed(suite.test_leaves_the_candidates_as_they_are, _Selection(pop), list(FLEET))
     noticed(suite.test_cohort_is_at_least_one, _Selection(pop, cohort=0))
+
+
+# --- paces ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pace:
+    """One cohort at a time, to be spoilt."""
+
+    @property
+    def demands(self) -> frozenset[Demand]:
+        return frozenset()
+
+    def begin(self, run: Run) -> Rounds:
+        return Rounds(run, partial(self.ask, run))
+
+    async def ask(self, run: Run, script: Any, args: Any) -> list[Reply[Any]]:
+        return await run.gather(script, await run.select(2), *args)
+
+
+class _Idle(_Pace):
+    async def ask(self, run: Run, script: Any, args: Any) -> list[Reply[Any]]:
+        return []
+
+
+class _Deaf(_Pace):
+    """Does not note how it ended."""
+
+    async def ask(self, run: Run, script: Any, args: Any) -> list[Reply[Any]]:
+        children = [run.ask(script, client, args) for client in await run.select(1)]
+        return [each.value for each in await Gather(children=tuple(children))]
+
+
+class _Moody(_Pace):
+    """Goes by what it did in other runs."""
+
+    asked: ClassVar[list[int]] = []
+
+    async def ask(self, run: Run, script: Any, args: Any) -> list[Reply[Any]]:
+        self.asked.append(1)
+        return await run.gather(script, await run.select(1 + len(self.asked) % 3), *args)
+
+
+class _Curious(_Pace):
+    """Asks more where values are computed."""
+
+    async def ask(self, run: Run, script: Any, args: Any) -> list[Reply[Any]]:
+        count = 1 if isinstance(run.lab, CostOnlyLab) else 2
+        return await run.gather(script, await run.select(count), *args)
+
+
+class _Leaky(_Pace):
+    """Sends memory on a walk that nobody ends."""
+
+    async def ask(self, run: Run, script: Any, args: Any) -> list[Reply[Any]]:
+        run.server.node.memory.reserve(1.0)
+        return await run.gather(script, await run.select(2), *args)
+
+
+@pytest.mark.parametrize(
+    ("pace", "test", "more"),
+    [
+        (_Idle, PaceSuite.test_everybody_asked_is_accounted_for, ("all well",)),
+        (_Idle, PaceSuite.test_time_passes_and_the_books_balance, ()),
+        (_Idle, PaceSuite.test_waits_for_somebody_who_is_away, ()),
+        (_Idle, PaceSuite.test_methods_with_rules_of_their_own_get_every_reply, ()),
+        (_Deaf, PaceSuite.test_everybody_asked_is_accounted_for, ("all well",)),
+        (_Moody, PaceSuite.test_the_same_run_again_is_the_same, ()),
+        (_Moody, PaceSuite.test_order_of_computing_changes_nothing, ()),
+        (_Curious, PaceSuite.test_training_changes_no_times, ()),
+        (_Leaky, PaceSuite.test_nothing_outlives_the_run, ()),
+    ],
+)
+def test_paces(
+    pace: type[_Pace], test: Callable[..., None], more: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    point = EntryPoint("spoilt", f"{__name__}:{pace.__name__}", "hetsim.paces")
+    monkeypatch.setitem(PACES.__dict__, "_foreign", {"spoilt": point})
+    monkeypatch.setattr(EntryPoint, "load", lambda point: _Pace)
+    test(PaceSuite(), "spoilt", *more)
+    monkeypatch.setattr(EntryPoint, "load", lambda point: pace)
+    noticed(test, PaceSuite(), "spoilt", *more)
 
 
 # --- partitions -----------------------------------------------------------------------------------

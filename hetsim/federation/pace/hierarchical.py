@@ -131,7 +131,7 @@ class Tree:
         for client in run.clients:
             if client.hopeful and client.gateway and _gone(client.gateway):
                 client.exclude("churn", f"{client.gateway.id}, which serves it, never comes back")
-        while any(client.hopeful for client in run.clients):
+        while run.hope():
             chosen = await run.choose(run.selection.cohort, among=_within_reach)
             if chosen:
                 return chosen

@@ -290,7 +290,7 @@ def test_a_selection_that_asks_nobody_now_waits_for_those_who_are_away() -> None
 
     async def server() -> None:
         for client in run.clients:
-            run.roster.need(client, 1.0)
+            run.roster.need(client, 1e6)
         with pytest.raises(HetsimError, match="asks none of 4 clients"):
             await run.select(2)
 
