@@ -1,6 +1,10 @@
-"""What a finished run adds up to: one row a node, and the summary.
+"""What a finished run adds up to: one row a node, who held it up, what was wasted, the summary.
 
 Every joule in the rows was charged by a node as it happened; nothing is estimated here.
+
+A node's `bytes_up` are those that moved towards the server through either of its ends, `bytes_down`
+those that moved away from it: a gateway, which receives updates from below and sends one upwards,
+counts both. The server's are what it received and what it sent.
 """
 
 from __future__ import annotations
@@ -12,8 +16,13 @@ from typing import Any
 from hetsim.core.errors import CAUSES
 from hetsim.core.quantities import WATT_HOUR, Joules, Seconds
 from hetsim.core.trace import ROLES, Trace
+from hetsim.federation.bottlenecks import bottlenecks
 from hetsim.federation.client import Client
+from hetsim.federation.critical import Spans, blame, critical_paths, round_columns
+from hetsim.federation.fairness import Holdings, device_columns, fairness
 from hetsim.federation.run import Run
+from hetsim.federation.waste import wasted
+from hetsim.federation.whatif import what_if
 from hetsim.sim.node import Node
 
 _COLUMNS = {
@@ -30,8 +39,9 @@ def settle_up(
     scores: Mapping[int, Mapping[str, float] | None],
     targets: Sequence[float],
     heads: Mapping[str, Any],
+    holdings: Holdings,
 ) -> None:
-    """Fill the trace's rounds, devices and summary.
+    """Fill the trace's rounds, devices, critical paths and summary.
 
     Args:
         run: the finished run, its nodes settled at `end`.
@@ -39,6 +49,7 @@ def settle_up(
         scores: {"accuracy": ..., "loss": ...} of the evaluated rounds; empty if none was computed.
         targets: accuracies whose first crossing is reported.
         heads: name, method, seed, spec_hash and model_hash of the run.
+        holdings: what the clients are and hold, and how good the final model is on it.
     """
     trace = run.kernel.trace
     for row in run.rows:
@@ -47,7 +58,19 @@ def settle_up(
             row["accuracy"], row["loss"] = score["accuracy"], score["loss"]
     trace.rounds = run.rows
     trace.devices = _rows(run, end)
+    device_columns(trace, holdings)
     trace.summary = _summary(run, trace, end, targets, heads)
+    spans = Spans(trace)
+    trace.critical = critical_paths(trace, spans)
+    round_columns(trace)
+    trace.summary |= {
+        "blame": blame(trace),
+        "what_if": what_if(trace, spans, bottlenecks(run.kernel, spans)),
+        "wasted": wasted(trace, spans),
+        "fairness": fairness(trace),
+    }
+    for row in trace.rounds:
+        del row["last"]  # from here on, critical.parquet tells it
 
 
 def _rows(run: Run, end: Seconds) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ _CAUSES = {
     "memory": "too little memory",
     "deadline": "missed the deadline",
     "churn": "left",
+    "surplus": "not waited for",
 }
 _ROLES = {"device": "devices", "gateway": "gateways", "server": "server", "link": "links"}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from hetsim.core.errors import CAUSES
@@ -14,14 +15,20 @@ WORDS = {
     "memory": "the job did not fit into memory",
     "deadline": "the round closed before it was done",
     "churn": "the device went away",
+    "surplus": "it was not waited for: others had delivered enough",
 }
 _ROWS = 300
 """Rows shown of each table; the files hold all."""
 
 
 def dropped(row: dict[str, Any]) -> int:
-    """How often a device was dropped, whatever the cause; an exclusion counts once."""
-    return sum(row[f"dropped_{cause}"] for cause in CAUSES)
+    """How often a misfortune dropped a device; an exclusion counts once, a surplus never."""
+    return sum(row[f"dropped_{cause}"] for cause in CAUSES if cause != "surplus")
+
+
+def misfortunes(causes: Mapping[str, int]) -> int:
+    """The same for `dropouts` of the summary."""
+    return sum(times for cause, times in causes.items() if cause != "surplus")
 
 
 def cut(row: dict[str, Any]) -> int:
@@ -65,6 +72,9 @@ def _lead(devices: list[dict[str, Any]]) -> str:
         lead = f"Nobody dropped out: {count(done, 'contribution')} started and arrived. "
     else:
         lead = "No device started a contribution. "
+    if surplus := sum(row["dropped_surplus"] for row in devices):
+        lead += f"{count(surplus, 'more', 'more')} {'was' if surplus == 1 else 'were'} "
+        lead += "not waited for, because others had delivered enough. "
     if excluded:
         lead += f"<b>{count(excluded, 'device')}</b> could not take part at all."
     else:

@@ -10,13 +10,16 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from hetsim.core.errors import HetsimError
 from hetsim.core.files import flush_names, placed
-from hetsim.core.trace import Counter, Note, Span, Trace
+from hetsim.core.trace import Counter, Note, Participation, Span, Trace
 from hetsim.report import perfetto, tables
+
+_ASKED = [field.name for field in fields(Participation)]
 
 
 def write(trace: Trace, folder: Path, *, page: bool = True) -> None:
@@ -38,6 +41,10 @@ def write(trace: Trace, folder: Path, *, page: bool = True) -> None:
         tables.write_rows(file, tables.DEVICES, trace.devices, "devices.parquet")
     with placed(folder / "spans.parquet") as file:
         tables.write_tuples(file, tables.SPANS, trace.spans)
+    with placed(folder / "participations.parquet") as file:
+        tables.write_tuples(file, tables.PARTICIPATIONS, trace.participations)
+    with placed(folder / "critical.parquet") as file:
+        tables.write_rows(file, tables.CRITICAL, trace.critical, "critical.parquet")
     with placed(folder / "counters.parquet") as file:
         tables.write_tuples(file, tables.COUNTERS, trace.counters)
     with placed(folder / "notes.parquet") as file:
@@ -85,6 +92,11 @@ def read(folder: Path) -> Trace:
         summary=summary,
         spec=spec,
         provenance=provenance,
+        participations=[
+            Participation(**dict(zip(_ASKED, row, strict=True)))
+            for row in _tuples(folder / "participations.parquet", tables.PARTICIPATIONS)
+        ],
+        critical=tables.read_rows(folder / "critical.parquet", tables.CRITICAL),
     )
 
 

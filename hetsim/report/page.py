@@ -1,16 +1,27 @@
 """`report.html`: what a run says to somebody who was not there.
 
 The order is the order of questions: how long, how many joules, who dropped out, how good; then
-the evidence for each; then what was run.
+the evidence for each, what held it up, what was wasted and who took part; then what was run.
 """
 
 from __future__ import annotations
 
 from hetsim.core.trace import Trace
-from hetsim.report import accuracy, dropouts, energy, origin, power, rosters, timeline
+from hetsim.report import (
+    accuracy,
+    blame,
+    dropouts,
+    energy,
+    origin,
+    participation,
+    power,
+    rosters,
+    timeline,
+    waste,
+)
 from hetsim.report.answers import unscored
 from hetsim.report.base import document, text
-from hetsim.report.dropouts import cut, ended
+from hetsim.report.dropouts import cut, ended, misfortunes
 from hetsim.report.numbers import count, duration, joules, score, share, size, watt_hours
 
 
@@ -18,8 +29,11 @@ def render(trace: Trace) -> str:
     """The page as HTML; equal traces give equal text."""
     sections = [
         accuracy.section(trace),
+        blame.section(trace),
         energy.section(trace),
         dropouts.section(trace),
+        waste.section(trace),
+        participation.section(trace),
         timeline.section(trace),
         power.section(trace),
         rosters.devices(trace),
@@ -37,7 +51,7 @@ def render(trace: Trace) -> str:
 def answer(trace: Trace) -> str:
     """The run in one sentence, plain text."""
     summary = trace.summary
-    drops = sum(summary["dropouts"].values())
+    drops = misfortunes(summary["dropouts"])
     parts = [
         f"{count(summary['rounds'], 'round')} in {duration(summary['simulated_s'])} simulated",
         f"{joules(summary['energy_j']['total'])} over {count(summary['devices'], 'device')}",
@@ -93,7 +107,7 @@ def _energy(trace: Trace) -> str:
 
 def _dropouts(trace: Trace) -> str:
     causes = trace.summary["dropouts"]
-    drops = sum(causes.values())
+    drops = misfortunes(causes)
     devices = [row for row in trace.devices if row["role"] == "device"]
     cuts = sum(cut(row) for row in devices)
     excluded = sum(bool(row["excluded"]) for row in devices)

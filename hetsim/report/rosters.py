@@ -7,6 +7,7 @@ from typing import Any
 
 from hetsim.core.trace import Trace
 from hetsim.report.base import Column, Section, table
+from hetsim.report.blame import WORDS as BLAME
 from hetsim.report.dropouts import WORDS, dropped
 from hetsim.report.energy import HEADS, KINDS
 from hetsim.report.numbers import NONE, count, every, fixed, score, significant, time_scale
@@ -49,7 +50,14 @@ def _device_columns(rows: Sequence[Row]) -> list[Column]:
     every = [
         names("Device", "device"), number("Energy", "energy_j", "J"),
         names("Profile", "profile"), names("Role", "role"), names("Power scope", "power_scope"),
+        names("Class", "device_class"),
+        Column(title="Asked", cells=[count(row["asked"]) for row in rows]),
         Column(title="Rounds done", cells=[count(row["rounds_done"]) for row in rows]),
+        Column(title="Updates used", cells=[count(row["updates_used"]) for row in rows]),
+        Column(
+            title="Expected accuracy", cells=[score(row["expected_accuracy"]) for row in rows],
+            hint="of the final model on the labels that the device holds",
+        ),
         Column(title="Dropped", cells=[count(n) for n in drops], hint="; ".join(WORDS.values())),
         number("Above base", "active_j", "J"), number("As participant", "participant_j", "J"),
         *(
@@ -98,6 +106,16 @@ def rounds(trace: Trace) -> Section:
         column("Energy", "J", lambda row: row["energy_j"]),
         column("Sent up", "MB", lambda row: row["bytes_up"] * 1e-6),
         column("Sent down", "MB", lambda row: row["bytes_down"] * 1e-6),
+        Column(
+            title="Held up most by",
+            kind="name",
+            cells=[
+                f"{row['critical_device']}: {BLAME[row['critical_kind']]}"
+                if row["critical_device"]
+                else NONE
+                for row in rows
+            ],
+        ),
         Column(
             title="Model version", cells=[row["model_version"][:8] for row in rows], kind="name"
         ),

@@ -7,10 +7,11 @@ column that it would fill with nothing, is refused.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import astuple
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from hetsim.core.errors import HetsimError
-from hetsim.core.trace import Counter, Note, Span
+from hetsim.core.trace import Counter, Note, Participation, Span
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,21 +22,38 @@ ROUNDS = {
     "round": "int64", "t0_s": "float64", "t1_s": "float64", "model_version": "string",
     "accuracy": "float64?", "loss": "float64?", "participants": "int64", "dropped": "int64",
     "energy_j": "float64", "bytes_up": "float64", "bytes_down": "float64",
+    "critical_device": "string", "critical_kind": "string", "critical_compute_s": "float64",
+    "critical_uplink_s": "float64", "critical_downlink_s": "float64",
+    "critical_queueing_s": "float64", "critical_slowed_s": "float64",
+    "critical_server_s": "float64", "critical_gateway_s": "float64",
+    "critical_waiting_s": "float64", "critical_charge_s": "float64",
 }  # fmt: skip
-"""One row a round or server step. "?" marks a column that may be empty."""
+"""One row a round or server step. "?" marks a column that may be empty.
+
+The seconds from `critical_compute_s` to `critical_charge_s` add up to the length of the round;
+`critical_device` and `critical_kind` name the largest part. What kinds there are and what they mean
+is told in `hetsim/federation/critical.py`.
+"""
 
 DEVICES = {
     "device": "string", "role": "string", "profile": "string", "power_scope": "string",
     "rounds_done": "int64", "dropped_battery": "int64", "dropped_memory": "int64",
-    "dropped_deadline": "int64", "dropped_churn": "int64", "energy_j": "float64",
+    "dropped_deadline": "int64", "dropped_churn": "int64", "dropped_surplus": "int64",
+    "energy_j": "float64",
     "active_j": "float64", "participant_j": "float64", "compute_j": "float64",
     "memory_j": "float64", "radio_j": "float64", "link_j": "float64", "idle_j": "float64",
     "radio_idle_j": "float64", "loss_j": "float64", "busy_s": "float64",
     "battery_end_wh": "float64?", "charged_j": "float64", "supplied_j": "float64",
     "temperature_max_c": "float64?", "throttled_s": "float64?", "peak_memory_b": "float64",
     "bytes_up": "float64", "bytes_down": "float64", "excluded": "string",
+    "device_class": "string", "samples": "int64", "asked": "int64", "updates_used": "int64",
+    "rarity": "float64?", "expected_accuracy": "float64?",
 }  # fmt: skip
 """One row a node that draws power; `excluded` says why it could not take part, or nothing.
+
+`asked` counts how often it was, `updates_used` how many of its updates are part of a server model.
+`rarity` is 0 for a device all of whose labels everybody holds, `expected_accuracy` that of the
+final model for the labels that it holds (`hetsim/federation/fairness.py`).
 
 The joules from `compute_j` to `loss_j` add up to `energy_j`. `idle_j` is base power (idle, sleep,
 off) without the radio's, `link_j` what traffic costs a line, `loss_j` what a battery loses.
@@ -47,8 +65,24 @@ SPANS = {
     "t0_s": "float64", "t1_s": "float64", "actor": "string", "kind": "string",
     "energy_j": "float64", "size_b": "float64", "key": "string", "serial": "int64",
     "peer": "string", "round": "int64", "outcome": "string", "progress": "float64",
+    "after": "int64", "alone_s": "float64",
 }  # fmt: skip
 """One row a `Span`, its fields in order."""
+
+PARTICIPATIONS = {
+    "device": "string", "hub": "string", "round": "int64", "t0_s": "float64", "t1_s": "float64",
+    "outcome": "string", "used": "int64", "waste": "string", "staleness": "int64",
+    "share": "float64", "energy_j": "float64", "last": "int64",
+}  # fmt: skip
+"""One row a `Participation`, its fields in order."""
+
+CRITICAL = {
+    "round": "int64", "t0_s": "float64", "t1_s": "float64", "actor": "string", "peer": "string",
+    "kind": "string", "serial": "int64",
+}  # fmt: skip
+"""One row a segment of a round's critical path, in order of time; a round's segments follow each
+other without a gap from its start to its end. `serial` is that of the span, -1 where nothing of the
+chain was at work."""
 
 COUNTERS = {"t_s": "float64", "actor": "string", "track": "string", "value": "float64"}
 """One row a `Counter`, its fields in order."""
@@ -88,10 +122,13 @@ def write_rows(
 
 
 def write_tuples(
-    file: BinaryIO, columns: Mapping[str, str], rows: Iterable[Span | Counter | Note]
+    file: BinaryIO,
+    columns: Mapping[str, str],
+    rows: Iterable[Span | Counter | Note | Participation],
 ) -> None:
-    """Write named tuples, whose fields are the columns in order, as a Parquet file."""
-    values = list(zip(*rows, strict=True)) or [()] * len(columns)
+    """Write records, whose fields are the columns in order, as a Parquet file."""
+    tuples = (astuple(row) if isinstance(row, Participation) else row for row in rows)
+    values = list(zip(*tuples, strict=True)) or [()] * len(columns)
     _write(file, columns, values)
 
 

@@ -134,6 +134,8 @@ class Jobs:
         for route in self.routes:
             delay = max(delay, route.begin(self.job))
             latency += route.latency
+        if len(self.stages) == 1:
+            self.alone[0] += delay
         if len(self.stages) == 1 or not timed:  # otherwise the job's own time includes it
             delay += latency
         if delay:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hetsim.core.errors import SpecError, UnknownName, si
+from hetsim.core.errors import UnknownName, si
 from hetsim.core.registry import (
     AVAILABILITIES,
     BANDWIDTHS,
@@ -20,7 +20,6 @@ from hetsim.core.registry import (
     SELECTIONS,
     Registry,
 )
-from hetsim.core.trace import Trace
 from hetsim.sim.device import Profile
 from hetsim.spec import units
 from hetsim.spec.options import describe
@@ -77,7 +76,9 @@ def explain(kind: str | None = None, name: str | None = None) -> Sheet:
         case "topology":
             return explain_topology(name)
         case "run":
-            return _run(Path(name))
+            from hetsim.study.run_page import run_page
+
+            return run_page(Path(name))
         case "policy":
             for registry in _POLICIES:
                 if name in registry.names():
@@ -175,46 +176,6 @@ def _described(title: str, plugin: Any, told_by: Any) -> Sheet:
     return Sheet(title, told, [Table("Options", columns, options)])
 
 
-def _run(folder: Path) -> Sheet:
-    from hetsim.report import files
-    from hetsim.report.answers import answers
-
-    if not (folder / "summary.json").is_file():
-        raise SpecError(
-            "is no finished run: there is no summary.json",
-            where=str(folder),
-            remedy="Give the folder that `hetsim run` printed.",
-        )
-    trace = files.read(folder)
-    rows = [
-        (row["device"], row["role"], row["profile"], str(row["rounds_done"]),
-         f"{si(row['energy_j'])}J", f"{si(row['active_j'])}J", _fate(row))
-        for row in trace.devices
-    ]  # fmt: skip
-    columns = ("node", "role", "profile", "rounds", "energy", "above idle", "what happened")
-    answered = Table("Answers", ("", ""), list(answers(trace.summary)))
-    return Sheet(f"Run {folder.name}", [], [answered, _kinds(trace), Table("Nodes", columns, rows)])
-
-
-def _kinds(trace: Trace) -> Table:
-    joules = trace.summary["energy_j"]
-    total = joules["total"] or 1.0
-    rows = [
-        (kind, f"{si(spent)}J", f"{spent / total:.1%}")
-        for kind, spent in sorted(joules.items(), key=lambda item: -item[1])
-        if spent
-    ]
-    return Table("Where the joules went", ("kind", "energy", "share"), rows)
-
-
-def _fate(row: dict[str, Any]) -> str:
-    if row["excluded"]:
-        return row["excluded"]
-    lost = [f"{row[key]} x {key.removeprefix('dropped_')}" for key in row
-            if key.startswith("dropped_") and row[key]]  # fmt: skip
-    return ", ".join(lost)
-
-
 def _scenario(scenario: Scenario) -> Sheet:
     spec, data, model = scenario.spec, scenario.dataset, scenario.model
     groups: dict[int, list[tuple[Member, Client, Cost | None]]] = {}
@@ -254,7 +215,25 @@ def _scenario(scenario: Scenario) -> Sheet:
     tables = [Table("Fleet", columns, rows)]
     if network:
         tables.append(Table("Links", ("between", "bandwidth", "latency", "duplex"), network))
+    if spec.gateways:
+        tables.append(_gateways(scenario))
     return Sheet(spec.name, text, tables)
+
+
+def _gateways(scenario: Scenario) -> Table:
+    """Every gateway with the groups it serves, and what is left to the server."""
+    spec, profiles = scenario.spec, scenario.profiles[len(scenario.spec.fleet) :]
+    hubs = [*((gateway.name, gateway.at) for gateway in spec.gateways), ("server", spec.server.at)]
+    served: list[list[str]] = [[] for _ in hubs]
+    for group, place in zip(spec.fleet, scenario.serving, strict=True):
+        served[-1 if place is None else place].append(f"{group.count} {group.label}")
+    rows = [
+        (name, profile.name, at, ", ".join(whom) or "nobody")
+        for (name, at), profile, whom in zip(hubs, profiles, served, strict=True)
+    ]
+    if not served[-1]:
+        rows.pop()
+    return Table("Gateways", ("name", "device", "at", "serves"), rows)
 
 
 def _round_of(profile: Profile, there: list[tuple[Member, Client, Cost | None]]) -> tuple[str, str]:

@@ -155,6 +155,13 @@ def test_explain_a_run(tiny: Path, out: Path) -> None:
     assert ended.status == 0
     assert "Where the joules went" in ended.out
     assert "phone-0" in ended.out
+    for title in (
+        "What held the rounds up",
+        "Who held them up",
+        "What would help",
+        "Who took part",
+    ):
+        assert title in ended.out
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hetsim.core.trace import ROLES
-from hetsim.testing import Played, play, tiny
+from hetsim.testing import Played, check_books, play, tiny
 
 
 @pytest.fixture(scope="module")
@@ -80,3 +80,67 @@ def test_a_server_that_never_aggregates_is_idle() -> None:
     assert summary["device_rounds"] == 0
     assert server["active_j"] == 0.0
     assert server["participant_j"] == server["energy_j"] == server["idle_j"] > 0.0
+
+
+def test_a_run_says_what_held_it_up_what_it_wasted_and_whom_it_serves(played: Played) -> None:
+    trace, summary = played.trace, played.summary
+    for row in trace.rounds:
+        parts = [seconds for name, seconds in row.items() if name.startswith("critical_")
+                 and name.endswith("_s")]  # fmt: skip
+        assert sum(parts) == pytest.approx(row["t1_s"] - row["t0_s"], abs=1e-9)
+        assert "last" not in row
+    assert summary["blame"]["seconds"] == pytest.approx(summary["simulated_s"], abs=1e-9)
+    assert summary["wasted"]["participations"] == 0
+    of = summary["wasted"]["of"]
+    assert of["participations"] == len(trace.participations) == 24
+    assert of["bytes"] == pytest.approx(summary["bytes_up"] + summary["bytes_down"])
+    spent = sum(row["participant_j"] for row in trace.devices if row["role"] == "device")
+    assert of["energy_j"] == pytest.approx(spent, rel=1e-9)
+    fair = summary["fairness"]
+    assert fair["jain_updates"] == pytest.approx(1.0)
+    assert 0.0 < fair["worst_tenth_accuracy"] <= fair["expected_accuracy"] <= 1.0
+    rows = {row["device"]: row for row in trace.devices}
+    assert (rows["phone-0"]["device_class"], rows["server"]["device_class"]) == ("phone", "")
+    assert sum(row["samples"] for row in trace.devices) == 200
+
+
+def test_expected_accuracies_average_to_the_accuracy_where_labels_are_those_of_the_test_set() -> (
+    None
+):
+    """One device that holds every label as often as the test set has it."""
+    played = play(tiny("stop.rounds=3", "fleet[0].count=1", "fleet[1].data=none",
+                       "fleet[2].data=none", "task.data={name: digits}"))  # fmt: skip
+    [row] = [row for row in played.trace.devices if row["samples"]]
+    assert row["expected_accuracy"] == pytest.approx(played.summary["accuracy"], abs=0.02)
+
+
+def test_a_cost_only_run_expects_no_accuracy() -> None:
+    trace = play(tiny("cost_only=true")).trace
+    assert trace.summary["fairness"]["expected_accuracy"] is None
+    assert {row["expected_accuracy"] for row in trace.devices} == {None}
+
+
+def test_what_is_cut_is_wasted() -> None:
+    played = play(tiny("cost_only=true", "pace={name: deadline, deadline: 200 ms}", "seed=3",
+                       "selection.cohort=4", "stop.rounds=4"))  # fmt: skip
+    wasted, cut = played.summary["wasted"], played.summary["dropouts"]["deadline"]
+    assert cut > 0
+    assert wasted["by_cause"].keys() == {"deadline"}
+    assert wasted["participations"] == cut
+    assert 0.0 < wasted["seconds"] < wasted["of"]["seconds"]
+    assert 0.0 < wasted["active_j"] < wasted["energy_j"] < wasted["of"]["energy_j"]
+
+
+def test_gateways_count_what_they_pass_on() -> None:
+    """Each round a model from the server and one to each of four clients; back, the same."""
+    scenario = tiny(
+        "cost_only=true", "stop.rounds=2", "selection.cohort=4", "pace=hierarchical",
+        "gateways=[{profile: raspberry_pi_5, name: hall, at: ap}]",
+    )  # fmt: skip
+    trace = play(scenario).trace
+    check_books(trace, scenario)
+    rows = {row["device"]: row for row in trace.devices}
+    model = rows["pi-0"]["bytes_down"] / 2
+    assert rows["hall"]["role"] == "gateway"
+    assert rows["hall"]["bytes_down"] == rows["hall"]["bytes_up"] == pytest.approx(2 * 5 * model)
+    assert rows["server"]["bytes_down"] == rows["server"]["bytes_up"] == pytest.approx(2 * model)

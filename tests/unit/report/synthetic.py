@@ -6,7 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from hetsim.core.trace import Counter, Note, Span, Trace
+from hetsim.core.trace import Counter, Note, Participation, Span, Trace
+from hetsim.federation.critical import Spans, blame, critical_paths, round_columns
+from hetsim.federation.fairness import Holdings, device_columns, fairness
+from hetsim.federation.links import Links
+from hetsim.federation.waste import wasted
+from hetsim.federation.whatif import what_if
 
 _PROFILES = (  # name, scope, idle W, compute W, seconds a round
     ("raspberry_pi_4b", "wall", 2.3, 2.6, 11.0),
@@ -14,6 +19,9 @@ _PROFILES = (  # name, scope, idle W, compute W, seconds a round
     ("jetson_xavier_nx", "rails", 3.9, 8.2, 2.5),
     ("esp32_s3", "board", 0.09, 0.31, 48.0),
 )
+_CLASSES = ("sbc", "phone", "jetson", "mcu")
+_ALONE = {"download": 0.7, "train": 0.95, "upload": 0.8}
+"""Share of each kind of segment that is its own time."""
 _RADIO_IDLE = 0.08
 
 
@@ -67,9 +75,9 @@ def build(
         lacking = books[names[-1]]
         lacking.excluded = "training needs 14.2 MB of memory and 8.0 MB are free"
         trace.notes.append(Note(0.0, names[-1], "memory", lacking.excluded))
-    now, serial = 0.0, 0
+    now, serial, begun = 0.0, 0, -1
     for r in range(rounds):
-        start, end, delivered, dropped = now, now + 4.0, 0, 0
+        start, end, delivered, dropped, slowest = now, now + 4.0, 0, 0, begun
         joules = 0.0
         up = down = 0.0
         for i, device in enumerate(names):
@@ -94,13 +102,14 @@ def build(
                     (stop, ending, "upload", 2.2 * (ending - stop), 2.4e5,
                      "deadline" if late else "done")
                 )  # fmt: skip
+            after = begun
             for t0, t1, kind, energy, size, how in steps:
                 peer = "server" if size else ""
                 trace.spans.append(
                     Span(t0, t1, device, kind, energy, size, f"{r:04x}{i:04x}", serial, peer, r,
-                         how, 1.0 if how == "done" else 0.45)
+                         how, 1.0 if how == "done" else 0.45, after, _ALONE[kind] * (t1 - t0))
                 )  # fmt: skip
-                serial += 1
+                after, serial = serial, serial + 1
                 mine.busy += t1 - t0
                 if kind == "train":
                     mine.compute += 0.9 * energy
@@ -123,7 +132,16 @@ def build(
                 mine.up += 2.4e5
                 up += 2.4e5
                 delivered += 1
-            end = max(end, steps[-1][1])
+            cause = "battery" if dead else "deadline" if late else ""
+            trace.participations.append(
+                Participation(
+                    device=device, hub="server", round=r, t0=start, t1=steps[-1][1],
+                    outcome=cause or "done", used=-1 if cause else r, waste=cause, last=after,
+                    energy=sum(s[3] for s in steps) + mine.idle * (steps[-1][1] - start),
+                )
+            )  # fmt: skip
+            if steps[-1][1] > end:
+                end, slowest = steps[-1][1], after
             if counters:
                 trace.counters += [
                     Counter(start, device, "power_w", mine.idle + 1.0 / wait),
@@ -134,9 +152,10 @@ def build(
                     Counter(stop, device, "frequency_hz.cpu", 6.0e8),
                 ]
         trace.spans.append(
-            Span(end, end + 0.6, "server", "mean", 21.0, 0.0, f"{r:04x}mean", serial, "", r)
-        )
-        serial += 1
+            Span(end, end + 0.6, "server", "mean", 21.0, 0.0, f"{r:04x}mean", serial, "", r,
+                 after=slowest, alone=0.6)
+        )  # fmt: skip
+        begun, serial = serial, serial + 1
         books["server"].compute += 21.0
         books["server"].busy += 0.6
         now = end + 0.6
@@ -149,13 +168,15 @@ def build(
                 "accuracy": accuracy, "loss": None if accuracy is None else 2.4 * (1 - accuracy),
                 "participants": delivered + dropped, "dropped": dropped,
                 "energy_j": joules + 21.0 + base * (now - start), "bytes_up": up,
-                "bytes_down": down,
+                "bytes_down": down, "last": begun,
             }
         )  # fmt: skip
     trace.spans.sort(key=lambda s: (s.t1, s.serial))
     trace.counters.sort(key=lambda c: c.t)
     trace.devices = [_row(node, b, now) for node, b in books.items()]
+    device_columns(trace, _holdings(names, learned))
     trace.summary = _summary(trace, name, now, learned)
+    _analyse(trace)
     trace.spec = {
         "name": name, "seed": 0,
         "fleet": [{"profile": rename(p[0]), "count": devices // 4} for p in _PROFILES],
@@ -173,6 +194,30 @@ def build(
     return trace
 
 
+def _holdings(names: list[str], learned: bool) -> Holdings:
+    """Three labels, the last of which every eighth device alone holds."""
+    return Holdings(
+        classes={name: _CLASSES[i % 4] for i, name in enumerate(names)},
+        labels={name: (40 + i, 30, 25 * (i % 8 == 3)) for i, name in enumerate(names)},
+        accuracy=(0.9, 0.8, 0.35) if learned else (),
+    )
+
+
+def _analyse(trace: Trace) -> None:
+    """What a real run's trace is told by its end."""
+    spans = Spans(trace)
+    trace.critical = critical_paths(trace, spans)
+    round_columns(trace)
+    trace.summary |= {
+        "blame": blame(trace),
+        "what_if": what_if(trace, spans, Links()),
+        "wasted": wasted(trace, spans),
+        "fairness": fairness(trace),
+    }
+    for row in trace.rounds:
+        del row["last"]
+
+
 def _row(node: str, books: _Books, until: float) -> dict[str, Any]:
     idle = books.idle * until
     radio_idle = _RADIO_IDLE * until if books.role == "device" else 0.0
@@ -181,7 +226,7 @@ def _row(node: str, books: _Books, until: float) -> dict[str, Any]:
         "device": node, "role": books.role, "profile": books.profile,
         "power_scope": books.scope, "rounds_done": books.done, "dropped_battery": books.dead,
         "dropped_memory": int(bool(books.excluded)), "dropped_deadline": books.late,
-        "dropped_churn": 0,
+        "dropped_churn": 0, "dropped_surplus": 0,
         "energy_j": active + idle + radio_idle, "active_j": active,
         "participant_j": books.participant or active + idle, "compute_j": books.compute,
         "memory_j": books.memory, "radio_j": books.radio, "link_j": 0.0, "idle_j": idle,
@@ -228,7 +273,7 @@ def _summary(trace: Trace, name: str, until: float, learned: bool) -> dict[str, 
         },
         "dropouts": {
             cause: int(total(f"dropped_{cause}"))
-            for cause in ("battery", "memory", "deadline", "churn")
+            for cause in ("battery", "memory", "deadline", "churn", "surplus")
         },
         "devices": sum(row["role"] == "device" for row in trace.devices),
         "device_rounds": int(total("rounds_done")), "trace_hash": trace.hash(),

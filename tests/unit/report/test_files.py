@@ -21,17 +21,24 @@ from hetsim.report import files
 from tests.unit.report.synthetic import build
 
 WRITTEN = {
-    "counters.parquet", "devices.parquet", "notes.parquet", "provenance.json", "report.html",
-    "rounds.parquet", "spans.parquet", "summary.json", "trace.json.gz",
+    "counters.parquet", "critical.parquet", "devices.parquet", "notes.parquet",
+    "participations.parquet", "provenance.json", "report.html", "rounds.parquet", "spans.parquet",
+    "summary.json", "trace.json.gz",
 }  # fmt: skip
 COLUMNS = {
     "rounds": "round t0_s t1_s model_version accuracy loss participants dropped energy_j bytes_up "
-    "bytes_down",
+    "bytes_down critical_device critical_kind critical_compute_s critical_uplink_s "
+    "critical_downlink_s critical_queueing_s critical_slowed_s critical_server_s "
+    "critical_gateway_s critical_waiting_s critical_charge_s",
     "devices": "device role profile power_scope rounds_done dropped_battery dropped_memory "
-    "dropped_deadline dropped_churn energy_j active_j participant_j compute_j memory_j radio_j "
-    "link_j idle_j radio_idle_j loss_j busy_s battery_end_wh charged_j supplied_j "
-    "temperature_max_c throttled_s peak_memory_b bytes_up bytes_down excluded",
-    "spans": "t0_s t1_s actor kind energy_j size_b key serial peer round outcome progress",
+    "dropped_deadline dropped_churn dropped_surplus energy_j active_j participant_j compute_j "
+    "memory_j radio_j link_j idle_j radio_idle_j loss_j busy_s battery_end_wh charged_j supplied_j "
+    "temperature_max_c throttled_s peak_memory_b bytes_up bytes_down excluded device_class samples "
+    "asked updates_used rarity expected_accuracy",
+    "spans": "t0_s t1_s actor kind energy_j size_b key serial peer round outcome progress after "
+    "alone_s",
+    "participations": "device hub round t0_s t1_s outcome used waste staleness share energy_j last",
+    "critical": "round t0_s t1_s actor peer kind serial",
 }
 
 

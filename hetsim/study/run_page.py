@@ -1,0 +1,143 @@
+"""The page of a finished run: its answers, what held it up, what was wasted, who took part."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hetsim.core.errors import SpecError, si
+from hetsim.core.trace import Trace
+from hetsim.report import blame, files, waste
+from hetsim.report.answers import answers
+from hetsim.report.numbers import SPACE, score
+from hetsim.study.explain import Sheet, Table
+
+
+def run_page(folder: Path) -> Sheet:
+    """The page of the run in `folder`.
+
+    Raises:
+        SpecError: there is none, or it is not finished.
+        HetsimError: a file of it is damaged.
+    """
+    if not (folder / "summary.json").is_file():
+        raise SpecError(
+            "is no finished run: there is no summary.json",
+            where=str(folder),
+            remedy="Give the folder that `hetsim run` printed.",
+        )
+    trace = files.read(folder)
+    summary = trace.summary
+    tables = [
+        Table("Answers", ("", ""), list(answers(summary))),
+        _kinds(trace),
+        _blame(summary["blame"]),
+        _held_up(summary["blame"]),
+        _what_if(summary),
+        _wasted(summary["wasted"]),
+        _groups("Who took part", "class", summary["fairness"]["by_class"]),
+        _groups("By how rare the labels are", "devices with", summary["fairness"]["by_labels"]),
+        _nodes(trace),
+    ]
+    return Sheet(f"Run {folder.name}", [], [table for table in tables if table.rows])
+
+
+def _kinds(trace: Trace) -> Table:
+    joules = trace.summary["energy_j"]
+    total = joules["total"] or 1.0
+    rows = [
+        (kind, f"{si(spent)}J", f"{spent / total:.1%}")
+        for kind, spent in sorted(joules.items(), key=lambda item: -item[1])
+        if spent
+    ]
+    return Table("Where the joules went", ("kind", "energy", "share"), rows)
+
+
+def _blame(told: Mapping[str, Any]) -> Table:
+    rows = [
+        (blame.WORDS[kind], f"{si(part['seconds'])}s", f"{part['share']:.1%}", blame.MEANINGS[kind])
+        for kind, part in sorted(told["kinds"].items(), key=lambda item: -item[1]["seconds"])
+        if part["seconds"]
+    ]
+    columns = ("kind", "on the critical path", "share", "what it is")
+    return Table("What held the rounds up", columns, rows)
+
+
+def _held_up(told: Mapping[str, Any]) -> Table:
+    rows = [
+        (row["device"], blame.WORDS[row["kind"]], f"{si(row['seconds'])}s", f"{row['share']:.1%}")
+        for row in told["top"]
+    ]
+    return Table("Who held them up", ("node", "kind", "on the critical path", "share"), rows)
+
+
+def _what_if(summary: Mapping[str, Any]) -> Table:
+    simulated = summary["simulated_s"]
+    rows = [
+        (
+            f"{row['change']} of {row['device']}", f"{si(row['simulated_s_at_least'])}s",
+            f"{si(row['saves_at_most_s'])}s", blame.wish(row, simulated).replace(SPACE, " "),
+        )
+        for row in summary["what_if"]
+    ]  # fmt: skip
+    columns = ("change", "run takes at least", "saves at most", "in words")
+    return Table("What would help", columns, rows)
+
+
+def _wasted(wasted: Mapping[str, Any]) -> Table:
+    of = wasted["of"]
+    causes = sorted(wasted["by_cause"].items(), key=lambda item: -item[1]["seconds"])
+    every = [("all wasted work", wasted), *causes] if causes else []
+    rows = [
+        (
+            cause, str(part["participations"]), _with_share(part, of, "seconds", "s"),
+            _with_share(part, of, "energy_j", "J"), _with_share(part, of, "bytes", "B"),
+            waste.WORDS.get(cause, ""),
+        )
+        for cause, part in every
+    ]  # fmt: skip
+    columns = ("cause", "updates", "time", "energy", "moved", "meaning")
+    return Table("Updates that were never used", columns, rows)
+
+
+def _with_share(part: Mapping[str, Any], of: Mapping[str, Any], key: str, unit: str) -> str:
+    whole = of[key]
+    return f"{si(part[key])}{unit}" + (f" ({part[key] / whole:.1%})" if whole else "")
+
+
+def _groups(title: str, of: str, groups: list[dict[str, Any]]) -> Table:
+    rows: list[tuple[str, ...]] = [
+        (
+            str(_LABELS.get(row["group"], row["group"])), str(row["devices"]),
+            f"{row['share_of_samples']:.1%}", str(row["asked"]), str(row["updates_used"]),
+            f"{row['share_of_updates']:.1%}", score(row["expected_accuracy"]),
+        )
+        for row in groups
+    ]  # fmt: skip
+    columns = (
+        of, "devices", "of all samples", "asked", "updates used", "of all used",
+        "expected accuracy",
+    )  # fmt: skip
+    return Table(title, columns, rows)
+
+
+def _nodes(trace: Trace) -> Table:
+    rows = [
+        (row["device"], row["role"], row["profile"], str(row["rounds_done"]),
+         f"{si(row['energy_j'])}J", f"{si(row['active_j'])}J", _fate(row))
+        for row in trace.devices
+    ]  # fmt: skip
+    columns = ("node", "role", "profile", "rounds", "energy", "above idle", "what happened")
+    return Table("Nodes", columns, rows)
+
+
+def _fate(row: Mapping[str, Any]) -> str:
+    if row["excluded"]:
+        return str(row["excluded"])
+    lost = [f"{row[key]} x {key.removeprefix('dropped_')}" for key in row
+            if key.startswith("dropped_") and row[key]]  # fmt: skip
+    return ", ".join(lost)
+
+
+_LABELS = {"rare": "rare labels", "usual": "usual labels"}
