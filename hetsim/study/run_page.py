@@ -10,7 +10,7 @@ from hetsim.core.errors import SpecError, si
 from hetsim.core.trace import Trace
 from hetsim.report import blame, files, waste
 from hetsim.report.answers import answers
-from hetsim.report.numbers import SPACE, score
+from hetsim.report.numbers import score
 from hetsim.study.explain import Sheet, Table
 
 
@@ -73,15 +73,15 @@ def _held_up(told: Mapping[str, Any]) -> Table:
 
 
 def _what_if(summary: Mapping[str, Any]) -> Table:
-    simulated = summary["simulated_s"]
     rows = [
         (
             f"{row['change']} of {row['device']}", f"{si(row['simulated_s_at_least'])}s",
-            f"{si(row['saves_at_most_s'])}s", blame.wish(row, simulated).replace(SPACE, " "),
+            f"{si(row['saves_at_most_s'])}s", f"{row['saves_at_most_s'] / simulated:.0%}",
         )
         for row in summary["what_if"]
+        if (simulated := summary["simulated_s"])
     ]  # fmt: skip
-    columns = ("change", "run takes at least", "saves at most", "in words")
+    columns = ("change", "run takes at least", "saves at most", "of the run")
     return Table("What would help", columns, rows)
 
 
