@@ -146,6 +146,10 @@ class Resource:
         return True
 
 
+_ROUNDING = 1e-12
+"""Share of an activity below which what is left of it is what rounding left."""
+
+
 class Activity:
     """Work in progress: `amount` units of it, at a `rate` that sharing decides.
 
@@ -221,6 +225,11 @@ class Activity:
             self.mark = level
         self.done += step
         self.joules += step * self.price
+
+    def round_off(self) -> None:
+        """Settled, and with nothing but rounding left, it is done: no later rate can undo that."""
+        if 0.0 < self.amount - self.done <= _ROUNDING * self.amount:
+            self.complete(self.mark)
 
     def complete(self, mark: float) -> None:
         """Take what is left, and what rounding left, as done."""

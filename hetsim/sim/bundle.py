@@ -199,9 +199,11 @@ class Bundle:
         del self.open[serial]
         self.capped[serial] = activity
         activity.capped, activity.mark = True, at
-        if ceiling > 0.0:
-            left = activity.amount - activity.done
-            self._ends.push(at + left / ceiling if left > 0.0 else at, serial)
+        left = activity.amount - activity.done
+        if left <= 0.0:
+            self._ends.push(at, serial)
+        elif ceiling > 0.0:
+            self._ends.push(at + left / ceiling, serial)
         self._floors.push(-ceiling / weight, serial)
         uses = activity.uses
         for line, (demand, taken) in self.sums.items():
@@ -256,7 +258,14 @@ class Bundle:
         if target < inf and self.pace > 0.0:
             left = target - self.level
             due = self.at + left / self.pace if left > 0.0 else self.at
+        elif target <= self._top:
+            due = self.at
         return due if due < self._ends.least else min(due, self._ends.first())
+
+    @property
+    def _top(self) -> float:
+        """The level that was reached when the pace fell to nothing, rounding included."""
+        return self.level * (1.0 + FULL)
 
     def ready(self, now: Seconds, limit: Seconds, ready: list[Activity]) -> None:
         """Be at `now`; complete the members that will be by `limit`, and add them to `ready`."""
@@ -267,9 +276,8 @@ class Bundle:
             activity.complete(now)
             ready.append(activity)
         pace, level, queue = self.pace, self.level, self._targets
-        if pace > 0.0:
-            top = level + (limit - now) * pace
-            while queue.least <= top and queue.first() <= top:
-                activity = queue.pop()
-                activity.complete(level)
-                ready.append(activity)
+        top = level + (limit - now) * pace if pace > 0.0 else self._top
+        while queue.least <= top and queue.first() <= top:
+            activity = queue.pop()
+            activity.complete(level)
+            ready.append(activity)

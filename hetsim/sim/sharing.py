@@ -74,6 +74,7 @@ class Sharing:
         """Change what a unit of `activity` takes, from now on."""
         now = self.env.now
         activity.settle(now)
+        activity.round_off()
         self._part(activity, now)
         activity.take(uses, payers, weight, cap)
         self._join(activity)
