@@ -55,7 +55,8 @@ class Participation:
         t1: when its part ended.
         outcome: "done", what it was dropped by, or "unfinished" when the run ended first.
         used: server step whose model its update is part of; -1 if none.
-        waste: why none is: what it was dropped by, "stale", "unused" or "unfinished".
+        waste: why none is: what it was dropped by, "stale", "unused", "unfinished", or "polled"
+            where no more than a loss was asked for.
         staleness: server steps between being asked and being used, or refused.
         share: of the work it was asked for, as delivered.
         energy: all that the device drew meanwhile.

@@ -172,23 +172,27 @@ class Client:
             if self.run.selection.observes:
                 errand.loss = ops.evaluate(model, shard)
             if errand.late == "steps":
-                until = errand.until - errand.reserve * self._moving
+                left = max(errand.until - self.run.now, 0.0)
+                until = errand.until - min(errand.reserve * self._moving, left / 2.0)
         seed = entropy(self.run.seed, "learn/batches", self.id, *number)
         update = ops.train(model, shard, seed=seed, **settings)
         done = await compute(self.id, update, "train", (model,), until)
         if done < 1.0:
             assert errand
-            update = self._cut_short(update, done, errand)
+            update = await self._cut_short(update, done, errand)
         if errand and errand.loss:
             self.run.kernel.hold(self.id, (errand.loss,))
         return update
 
-    def _cut_short(self, update: Ref[Any], done: Fraction, errand: Errand) -> Ref[Any]:
-        """The training of the steps that were done in time."""
+    async def _cut_short(self, update: Ref[Any], done: Fraction, errand: Errand) -> Ref[Any]:
+        """The training of the steps that were done in time; of one, if it can still be done."""
         asked: int = update.arg("steps")
         steps = int(done * asked + _WHOLE)
         if not steps:
-            raise Dropped("deadline", done, "not one step was done in time")
+            rest = update.cost * (1.0 / asked - done)
+            if await compute(self.id, rest, "train", update.inputs[:1], errand.until) < 1.0:
+                raise Dropped("deadline", done, "not one step was done in time")
+            steps = 1
         update = ops.truncate(update, steps)
         errand.participation.share = steps / asked
         self.run.kernel.hold(self.id, (update,))

@@ -101,6 +101,8 @@ def device_columns(trace: Trace, holdings: Holdings) -> None:
     asked: dict[str, int] = {}
     used: dict[str, int] = {}
     for part in trace.participations:
+        if part.waste == "polled":
+            continue
         asked[part.device] = asked.get(part.device, 0) + 1
         used[part.device] = used.get(part.device, 0) + (part.used >= 0)
     rarity = rarities(holdings.labels)

@@ -24,6 +24,8 @@ Merge = Callable[[Ref[Any], list[Reply[Any]], Weigh], Ref[Any]]
 class Flight:
     """The coordinator of every pace that keeps clients in flight."""
 
+    side_by_side = False
+
     def __init__(self, run: Run, merge: Merge, *, buffer: int, bound: float = inf) -> None:
         self._run, self._merge, self._buffer, self._bound = run, merge, buffer, bound
         self._inbox = Inbox()
@@ -46,8 +48,11 @@ class Flight:
         run, replies = self._run, list[Reply[Any]]()
         while len(replies) < self._buffer:
             short = await self._fill(script, (model, *args))
+            left = max(run.stop.time - run.now, 0.0)
+            if not left and not self._inbox.outcomes:
+                break
             if self._inbox.playing or self._inbox.outcomes:
-                patience = _LOOK if short else inf
+                patience = min(_LOOK, left) if short else left
                 outcomes = await Receive(inbox=self._inbox, patience=patience)
                 replies += [reply for reply in run.take(outcomes) if self._fresh(reply)]
             elif run.hope():
@@ -57,12 +62,14 @@ class Flight:
         if not replies:
             return model
         merged = self._merge(model, replies, weigh)
-        run.use(replies)
         await run.server.compute(merged)
+        run.use(replies)
         return merged
 
     async def _fill(self, script: Asked, args: tuple[Any, ...]) -> bool:
         """Ask clients until enough are in flight; whether too few are there."""
+        if self._run.now >= self._run.stop.time:
+            return False
         missing = self._run.selection.cohort - self._inbox.playing
         clients = await self._run.choose(missing)
         if clients:

@@ -65,7 +65,9 @@ def settle_up(
     round_columns(trace)
     trace.summary |= {
         "blame": blame(trace),
-        "what_if": what_if(trace, spans, bottlenecks(run.kernel, spans)),
+        "what_if": what_if(
+            trace, spans, bottlenecks(run.kernel, spans), side_by_side=run.side_by_side
+        ),
         "wasted": wasted(trace, spans),
         "fairness": fairness(trace),
     }

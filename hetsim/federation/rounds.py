@@ -16,6 +16,8 @@ Ask = Callable[[Asked, tuple[Any, ...]], Awaitable[list[Reply[Any]]]]
 class Rounds:
     """The coordinator of every pace that asks one cohort at a time."""
 
+    side_by_side = True
+
     def __init__(self, run: Run, ask: Ask) -> None:
         self._run, self._ask = run, ask
 
@@ -33,8 +35,8 @@ class Rounds:
         if not replies:
             return model
         merged = mean(model, replies, weigh)
-        self._run.use(replies)
         await self._run.server.compute(merged)
+        self._run.use(replies)
         return merged
 
 

@@ -27,6 +27,7 @@ from hetsim.sim.kernel import Kernel
 from hetsim.sim.node import Node
 from hetsim.sim.presence import OFF_CHARGER
 from hetsim.sim.requests import Child, Gather, Observe, Outcome, Script, Sleep
+from hetsim.sim.sunlight import DAY
 
 T = TypeVar("T")
 
@@ -81,7 +82,13 @@ class Pace(Protocol):
 
 
 class Coordinator(Protocol):
-    """A pace in one run."""
+    """A pace in one run.
+
+    Attributes:
+        side_by_side: whether each server step asks all those at once whose updates it takes in.
+    """
+
+    side_by_side: bool
 
     async def cohort(self, script: Asked, args: tuple[Any, ...]) -> list[Reply[Any]]:
         """Ask a cohort and return the replies in time; only at a pace that demands nothing."""
@@ -211,6 +218,8 @@ class Run:
         self._spans = 0
         self._participants = self._dropped = self._away = 0
         self._choices = 0
+        self._passed: set[Client] = set()
+        self._since: Seconds = inf
         self._unheard: list[Reply[Any]] = []
 
     # --- what a method asks ---------------------------------------------------------------------
@@ -265,7 +274,8 @@ class Run:
             shown = "\n    ".join(list(reasons)[:_SHOWN])
             raise HetsimError(
                 f"no device can take part:\n    {shown}\n"
-                "    Choose a smaller model or batch, or devices with more memory."
+                "    Choose a smaller model or batch, devices with more memory, or batteries that "
+                "hold something or are charged."
             )
 
     async def cohort(self, script: Callable[..., Script[T]], *args: Any) -> list[Reply[T]]:
@@ -289,11 +299,21 @@ class Run:
     # --- what a pace asks -----------------------------------------------------------------------
 
     async def select(
-        self, count: int, among: Callable[[Client], bool] = lambda client: True
+        self,
+        count: int,
+        among: Callable[[Client], bool] = lambda client: True,
+        *,
+        deadline: Seconds = inf,
     ) -> list[Client]:
-        """`count` clients, or all that are there if fewer are; none if none can ever come."""
+        """`count` clients, or all that are there if fewer are; none if none can ever come.
+
+        Args:
+            count: how many.
+            among: who may be asked.
+            deadline: seconds that those have who are asked for a loss first.
+        """
         while self.hope(among):
-            chosen = await self.choose(count, among)
+            chosen = await self.choose(count, among, deadline=deadline)
             if chosen:
                 return chosen
             await self.wait()
@@ -306,7 +326,11 @@ class Run:
         return any(client.hopeful and among(client) for client in self.clients)
 
     async def choose(
-        self, count: int, among: Callable[[Client], bool] = lambda client: True
+        self,
+        count: int,
+        among: Callable[[Client], bool] = lambda client: True,
+        *,
+        deadline: Seconds = inf,
     ) -> list[Client]:
         """The same at once: none if nobody is there who can be asked."""
         self.roster.check_in(self.now)
@@ -321,25 +345,31 @@ class Run:
         chooser = self._chooser
         polled = chooser.poll(candidates, count, about) if isinstance(chooser, Poller) else []
         if polled:
-            answers = await self.survey([self.roster.client(one) for one in polled])
+            asked = [self.roster.client(one) for one in polled]
+            answers = await self.survey(asked, deadline=deadline)
             candidates = self.roster.candidates([who for who, _ in answers if who.free])
         chosen = chooser.choose(candidates, count, about) if candidates else []
-        if candidates and not chosen:
-            self._refuse_to_wait(free)
+        if chosen:
+            self._passed, self._since = set(), inf
+        elif candidates:
+            self._pass_over(free)
         return [self.roster.client(candidate) for candidate in chosen]
 
-    def _refuse_to_wait(self, free: Sequence[Client]) -> None:
-        """Nobody was chosen; that must be able to change.
+    def _pass_over(self, free: Iterable[Client]) -> None:
+        """Nobody was chosen of those who are free; that must be able to change.
 
         Raises:
-            HetsimError: everybody is there, free and not being charged.
+            HetsimError: everybody who may yet be asked has been passed over, and nothing charges
+                anybody, or has for a day.
         """
+        self._passed.update(free)
+        self._since = min(self._since, self.now)
         hopeful = [client for client in self.clients if client.hopeful]
-        if len(free) < len(hopeful) or any(client.node.fed for client in hopeful):
+        charged = any(client.node.fed for client in hopeful)
+        if not self._passed.issuperset(hopeful) or (charged and self.now < self._since + DAY):
             return
-        name = type(self.selection).__name__
         raise HetsimError(
-            f"the selection {name} asks none of {len(free)} clients, all of them there and free\n"
+            f"the selection asks none of {len(hopeful)} clients, free as each of them has been\n"
             "    Relax its options, or choose another selection."
         )
 
@@ -423,26 +453,47 @@ class Run:
         """The losses that clients report with these have reached the server."""
         self._unheard += [reply for reply in replies if reply.loss]
 
-    async def survey(self, clients: Sequence[Client]) -> list[tuple[Client, ops.Score]]:
-        """How good the present model is on the shards of `clients`, of those who answer.
+    async def survey(
+        self, clients: Sequence[Client], *, deadline: Seconds = inf
+    ) -> list[tuple[Client, ops.Score]]:
+        """How good the present model is on the shards of `clients`, of those who answer in time.
 
-        They pay for receiving and evaluating it, and for sending a number back.
+        They pay for receiving and evaluating it, and for sending a number back. What it takes is in
+        the books as work for no update.
         """
         assert self.model is not None
-        before = [client.node.drawn(self.now) for client in clients]
         children = tuple(
-            Child(script=client.tell_loss(self.model), node=client.id) for client in clients
+            Child(script=self._tell_loss(client, self.model), node=client.id) for client in clients
         )
-        outcomes = await Gather(children=children)
-        there: list[tuple[Client, Ref[Any]]] = []
-        for client, drawn, outcome in zip(clients, before, outcomes, strict=True):
-            client.participated += client.node.drawn(self.now) - drawn
-            if outcome.dropped is None:
-                there.append((client, outcome.value))
+        outcomes = await Gather(children=children, deadline=deadline)
+        there = [
+            (client, outcome.value)
+            for client, outcome in zip(clients, outcomes, strict=True)
+            if outcome.dropped is None
+        ]
         values = await Observe(tuple(score for _, score in there), self.server.id)
         for (client, _), value in zip(there, values, strict=True):
             self.roster.told(client, value["loss"], self.round)
         return [(client, value) for (client, _), value in zip(there, values, strict=True)]
+
+    async def _tell_loss(self, client: Client, model: Ref[Any]) -> Ref[Any]:
+        """Play a client's part in a survey and charge it what its node draws meanwhile."""
+        book = Participation(
+            device=client.id, hub=self.server.id, round=self.round, t0=self.now, waste="polled"
+        )
+        self.kernel.trace.participations.append(book)
+        before = client.node.drawn(self.now)
+        try:
+            score = await client.tell_loss(model)
+            book.outcome = "done"
+        except Dropped as dropped:
+            book.outcome, book.share = dropped.cause, 0.0
+            raise
+        finally:
+            book.energy = client.node.drawn(self.now) - before
+            client.participated += book.energy
+            book.t1, book.last = self.now, self.kernel.playing.last
+        return score
 
     def use(self, replies: Iterable[Reply[Any]]) -> None:
         """These are part of the next server model."""
@@ -484,6 +535,11 @@ class Run:
             up, down = self._moved()
             self.rows[-1]["bytes_up"] += up
             self.rows[-1]["bytes_down"] += down
+        for client in self.clients:  # deliveries that nobody has taken in
+            if client.errand and client.errand.participation.outcome == "done":
+                self._let_go(client, None, end)
+        if self.rows:
+            self.rows[-1]["participants"] += self._participants
         for book in self.kernel.trace.participations:
             if book.outcome == "unfinished":
                 book.t1 = book.t1 or end
@@ -503,6 +559,11 @@ class Run:
     @cached_property
     def _named(self) -> dict[str, Client]:
         return {client.id: client for client in self.clients}
+
+    @property
+    def side_by_side(self) -> bool:
+        """Whether each server step asked all those at once whose updates it took in."""
+        return self._coordinator.side_by_side
 
     @cached_property
     def _coordinator(self) -> Coordinator:

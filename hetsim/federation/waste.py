@@ -1,7 +1,8 @@
 """What was spent on updates that became part of no model, by cause.
 
 A participation is wasted if no server model holds its update, whatever became of it: its client was
-dropped, the update came too late, others had delivered enough, or the run ended first. Its seconds
+dropped, the update came too late, others had delivered enough, or the run ended first; or it was
+asked for no more than the loss of the present model (polled). Its seconds
 are those from being asked to its end, its joules all that the device drew meanwhile; `active_j` is
 the part above base power of everything the participation did, links and radios included, and
 `bytes` is what it moved both ways.

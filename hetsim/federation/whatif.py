@@ -50,13 +50,21 @@ _ROWS, _WISHES = 10, 15
 _SLACK = 1e-9
 
 
-def what_if(trace: Trace, spans: Spans, links: Links) -> list[dict[str, Any]]:
+def what_if(
+    trace: Trace, spans: Spans, links: Links, *, side_by_side: bool = True
+) -> list[dict[str, Any]]:
     """Content of `what_if` in the summary: the wishes that could save most, at most ten.
 
     Each is for a node that critical paths lead over. `rounds` says how many rounds could be
-    shorter; `same_order` whether the bound supposes that the same updates go into the same steps.
+    shorter; `same_order` that the bound is none unless the same updates go into the same steps.
+
+    Args:
+        trace: of the run, critical paths included.
+        spans: of the trace.
+        links: who can slow whom.
+        side_by_side: whether server steps asked all those at once whose updates they took in.
     """
-    outlook = Outlook(trace, spans, links)
+    outlook = Outlook(trace, spans, links, side_by_side=side_by_side)
     end: Seconds = trace.summary["simulated_s"]
     rows: list[dict[str, Any]] = []
     for device, change in _wishes(trace, outlook):
@@ -119,12 +127,18 @@ class Outlook:
         all_side_by_side: whether every round asked all those whose updates it used.
     """
 
-    def __init__(self, trace: Trace, spans: Spans, links: Links) -> None:
+    def __init__(
+        self, trace: Trace, spans: Spans, links: Links, *, side_by_side: bool = True
+    ) -> None:
         self._rows = trace.rounds
         self._asked: dict[int, list[Participation]] = {}
         self._late: set[int] = set()
         closed = {row["round"]: row["t1_s"] for row in trace.rounds}
+        if not side_by_side:
+            self._late.update(closed)
         for part in trace.participations:
+            if part.waste == "polled":
+                continue
             self._asked.setdefault(part.round, []).append(part)
             if part.used not in (part.round, -1):
                 self._late |= {part.round, part.used}

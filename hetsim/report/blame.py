@@ -194,8 +194,8 @@ def _what_if(summary: Row) -> str:
     order = ""
     if any(row["same_order"] for row in rows):
         order = (
-            " Server steps of this run took up updates as they came; the bounds suppose that the "
-            "same updates go into the same steps."
+            " Server steps of this run took up updates as they came. These are estimates and no "
+            "bounds: they suppose that the same updates go into the same steps."
         )
     best = text(wish(rows[0], simulated))
     return (

@@ -15,11 +15,13 @@ WORDS = {
     "stale": "it started from too old a model",
     "unused": "it was delivered, and no server step took it",
     "unfinished": "the run ended first",
+    "polled": "no more than a loss was asked for",
 }
 """Why an update was never used."""
 _COLOURS = {
     "battery": "stop", "memory": "extra0", "deadline": "upload", "churn": "extra1",
     "surplus": "download", "stale": "extra2", "unfinished": "extra3", "unused": "rest",
+    "polled": "extra4",
 }  # fmt: skip
 _USED = "mean"
 _MEASURES = {"seconds": "time", "energy_j": "energy", "bytes": "bytes"}

@@ -81,6 +81,9 @@ def _what_if(summary: Mapping[str, Any]) -> Table:
         for row in summary["what_if"]
         if (simulated := summary["simulated_s"])
     ]  # fmt: skip
+    if any(row["same_order"] for row in summary["what_if"]):
+        title = "What would help (estimates: if the same updates went into the same server steps)"
+        return Table(title, ("change", "run takes", "saves", "of the run"), rows)
     columns = ("change", "run takes at least", "saves at most", "of the run")
     return Table("What would help", columns, rows)
 

@@ -1,12 +1,14 @@
 """A deadline for every round, and what a client that would miss it may do about it.
 
 With `late: steps` a client stops training in good time: it keeps `reserve` times what its last
-upload took (at first, what receiving the model took) for the next one, and delivers the training of
-as many steps as were done by then. Variable local work is that of Li et al., "Federated
-Optimization in Heterogeneous Networks", MLSys 2020. With `late: layers` the update is sent from the
-output layer back to the input, and the layers that have arrived at the deadline count; how much a
-client keeps free, and the order of the layers, are hetsim's own choice (assumed). With `late: drop`
-what is not there at the deadline is lost.
+upload took (at first, what receiving the model took) for the next one, but no more than half of the
+time that is left, and delivers the training of as many steps as were done by then, or of one.
+Variable local work is that of Li et al., "Federated Optimization in Heterogeneous Networks", MLSys
+2020. With `late: layers` the update is sent from the output layer back to the input, and the layers
+that have arrived at the deadline count; how much a client keeps free, and the order of the layers,
+are hetsim's own choice (assumed). With `late: drop` what is not there at the deadline is lost.
+Partial work is sent over the links that whole updates need too: where the deadline leaves little
+more than the time of the uploads, fewer of them may get through than with `late: drop`.
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ class FedBuff:
                 )
                 for weight, reply in zip(weights, replies, strict=True)
             ]  # fmt: skip
-            starts = [reply.model or model for reply in replies]
+            starts = [reply.model for reply in replies if reply.model]
             return ops.mix(model, [reply.value for reply in replies], starts, shares)
 
         return Flight(run, merge, buffer=self.buffer, bound=self.max_staleness)

@@ -86,6 +86,8 @@ class Branch:
 class Tree:
     """The coordinator: the server, its gateways, their clients."""
 
+    side_by_side = True
+
     def __init__(self, settings: Hierarchical, run: Run) -> None:
         self._settings, self._run = settings, run
 
@@ -119,10 +121,10 @@ class Tree:
         if not given:
             return model
         merged = ops.mean([ref for ref, _ in given], weights=[weight for _, weight in given])
+        await run.server.compute(merged)
         for branch in branches.values():
             if branch.given:
                 run.use(branch.replies)
-        await run.server.compute(merged)
         return merged
 
     async def _select(self) -> list[Client]:

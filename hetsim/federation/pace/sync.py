@@ -39,6 +39,10 @@ class Sync:
         return rounds(run, deadline=self.deadline, factor=self.over_selection)
 
 
+_DUST = 1e-9
+"""Of a client: 1.1 times 100 are 110."""
+
+
 def check(deadline: Seconds, factor: float, name: str) -> None:
     """Refuse a round that cannot end well.
 
@@ -63,7 +67,7 @@ def rounds(
 
     async def ask(script: Asked, args: tuple[Any, ...]) -> list[Reply[Any]]:
         wanted = run.selection.cohort
-        clients = await run.select(ceil(wanted * factor))
+        clients = await run.select(ceil(wanted * factor - _DUST), deadline=deadline)
         first = wanted if len(clients) > wanted else inf
         return await run.gather(
             script, clients, *args, deadline=deadline, first=first, late=late, reserve=reserve

@@ -9,8 +9,8 @@ the selection chooses the cohort inside it. The policies give the fastest tier f
 
 With `adaptive` the chances begin equal. Every `interval` rounds the accuracy of the server's model
 on each tier is looked at; if that of the tier drawn last has not grown since the last look, tier by
-tier in the order of accuracy, the worst first, gets chances in proportion to n, n - 1, ..., 1. A
-tier can be drawn as often as it has `credits`.
+tier in the order of accuracy, the worst first, gets chances in proportion to n - 1, n - 2, ..., 0.
+A tier can be drawn as often as it has `credits`.
 
 Source: Chai, Ali, Zawad, Truex, Anwar, Baracaldo, Zhou, Ludwig, Yan, Cheng, "TiFL: A Tier-based
 Federated Learning System", HPDC 2020, sections 4.2 and 4.3; `random` and its numbers are those of
@@ -18,9 +18,11 @@ table 1 for five tiers. Here, where the paper profiles apart from the training, 
 profiling rounds are used. Assumed: equal tiers (the paper cuts a histogram), means that go on
 taking in every later delivery, the slowest tier for who has delivered nothing yet (the paper leaves
 out who cannot be profiled), and the next slower tier, after the slowest the fastest, where nobody
-of the tier drawn can be asked; where nobody at all can be, whoever is the first to come. Left out:
-the adaptive policy, which scores the server's model on test data of every tier, and no client here
-holds test data.
+of the tier drawn can be asked; where nobody at all can be, whoever is the first to come. For
+`adaptive` (algorithm 2) tiers are scored on what their clients train on, by everybody present, who
+receives the model, evaluates it and reports, and pays for that: no client here holds test data.
+Assumed there: the interval, that tiers without credits keep their place in the order, and that all
+get their credits again once none has any left.
 """
 
 from __future__ import annotations
@@ -118,7 +120,7 @@ class Tiers:
         self._settings, self._run = settings, run
         self._profiled = 0
         self._chances = settings.chances
-        self._credits = [settings.credits] * settings.tiers
+        self._credits = [self._most] * settings.tiers
         self._drawn = -1
         self._looked = -inf
         self._accuracy: dict[int, float] = {}
@@ -157,11 +159,16 @@ class Tiers:
                 return clients
         return await run.select(run.selection.cohort)
 
+    @property
+    def _most(self) -> float:
+        """How often a tier may be drawn until all have been."""
+        return self._settings.credits if self._settings.observes else inf
+
     def _draw(self) -> int:
         """A tier that has credits left; it loses one."""
         settings, run = self._settings, self._run
         if max(self._credits) <= 0:
-            self._credits = [settings.credits] * settings.tiers
+            self._credits = [self._most] * settings.tiers
         chances = [
             chance if left > 0 else 0.0
             for chance, left in zip(self._chances, self._credits, strict=True)
@@ -193,16 +200,17 @@ class Tiers:
 
 
 def favoured(accuracy: Mapping[int, float], tiers: int) -> tuple[Fraction, ...]:
-    """Chances of tiers in proportion to their rank from the best, the worst having most.
+    """Chances of tiers in proportion to how many are better, so that the best has none.
 
     A tier whose accuracy is not known counts as the best.
 
     >>> favoured({0: 0.9, 1: 0.5, 2: 0.7}, 3)
-    (0.16666666666666666, 0.5, 0.3333333333333333)
+    (0.0, 0.6666666666666666, 0.3333333333333333)
     """
     order = sorted(range(tiers), key=lambda tier: (accuracy.get(tier, inf), tier))
-    whole = tiers * (tiers + 1) / 2
-    return tuple((tiers - order.index(tier)) / whole for tier in range(tiers))
+    whole = max(tiers * (tiers - 1) / 2, 1.0)
+    better = [tiers - 1 - order.index(tier) for tier in range(tiers)]
+    return tuple(count / whole for count in better) if tiers > 1 else (1.0,)
 
 
 def dealt(clients: Sequence[Client], count: int) -> list[list[Client]]:

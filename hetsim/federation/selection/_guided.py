@@ -95,7 +95,10 @@ class Guide:
         return in_fleet_order(chosen)
 
     def utilities(self, explored: Sequence[Candidate], round: int) -> list[float]:
-        """What each of these, whose loss is known, would do for learning, and how soon."""
+        """What each of these would do for learning, and how soon.
+
+        One that was asked and never delivered counts as the least of them.
+        """
         rules = self._rules
         gains = [gain(candidate) for candidate in explored]
         low, high = min(gains), quantile(gains, rules.clip)
@@ -143,8 +146,8 @@ class Guide:
     def _pick(
         self, candidates: Sequence[Candidate], count: int, about: Situation
     ) -> list[Candidate]:
-        explored = [candidate for candidate in candidates if candidate.loss is not None]
-        new = [candidate for candidate in candidates if candidate.loss is None]
+        explored = [candidate for candidate in candidates if candidate.asked]
+        new = [candidate for candidate in candidates if not candidate.asked]
         share = count * self._rules.epsilon(about.round)
         wanted = int(share) + (about.rng.random() < share - int(share))
         exploit = min(count - min(wanted, len(new)), len(explored))

@@ -4,14 +4,16 @@ d candidates are drawn without replacement, in proportion to the size of their d
 highest loss are asked. The larger d, the faster, and the more biased towards clients that the model
 does not fit. The losses are `fresh` (pow-d: the server sends the current model to the d, and each
 sends its loss back, which all of them pay for) or `reported` (rpow-d: what came with their last
-updates, infinite for a client never heard of).
+updates, infinite for a client never asked).
 
 Source: Cho, Wang, Joshi, "Towards Understanding Biased Client Selection in Federated Learning",
 AISTATS 2022.
 
 Departures: d is `factor` times what is asked for, so that it follows a cohort that is enlarged or
 asked one by one; the reported loss is the mean over the shard of the model that it started from,
-where theirs is the mean over the steps of local training.
+where theirs is the mean over the steps of local training; one that was asked and never delivered
+comes last, since nothing says that it ever will. A reported loss is taken for a by-product of the
+training (assumed): its few bytes are paid for, no forward pass.
 """
 
 from __future__ import annotations
@@ -82,4 +84,6 @@ class PowerOfChoice(Memoryless):
 
 def _loss(candidate: Candidate) -> float:
     loss = candidate.loss
-    return inf if loss is None or isnan(loss) else loss
+    if loss is None:
+        return -inf if candidate.asked else inf
+    return inf if isnan(loss) else loss

@@ -14,7 +14,7 @@ from hetsim.core.trace import Progress
 from hetsim.federation.client import Client
 from hetsim.federation.run import Reply, Run
 from hetsim.learn.lab import CostOnlyLab
-from hetsim.testing import play, tiny
+from hetsim.testing import check_books, play, tiny
 
 AWAY = "{name: windows, on: [[25 s, 900 s]], period: 1000 s}"
 SETTINGS: dict[str, Any] = {"epochs": 1, "batch": 20, "lr": 0.1}
@@ -296,3 +296,49 @@ def test_a_selection_that_asks_nobody_now_waits_for_those_who_are_away() -> None
 
     assert run.kernel.run(server(), run.server.id) == 10.0
     assert [span.kind for span in run.kernel.trace.spans] == ["away"]
+
+
+def test_a_selection_that_asks_nobody_is_given_a_day_of_charging() -> None:
+    """Who is being charged may become good enough; not for ever."""
+    run = tiny(
+        "selection.name=exclusive", "selection.headroom=1e9", "cost_only=true",
+        "fleet[1].battery={charge: 50 %, charger: {power: 5 W}}",
+    ).world(CostOnlyLab())  # fmt: skip
+
+    async def server() -> None:
+        for client in run.clients:
+            run.roster.need(client, 1e6)
+        with pytest.raises(HetsimError, match="asks none of 4 clients"):
+            await run.select(2)
+
+    assert run.kernel.run(server(), run.server.id) == pytest.approx(86400.0, abs=10.0)
+
+
+def test_polls_are_in_the_books_as_work_for_no_update() -> None:
+    scenario = tiny("selection={name: power_of_choice, cohort: 2, loss: fresh}")
+    played = play(scenario)
+    check_books(played.trace, scenario)
+    wasted = played.summary["wasted"]
+    polled = wasted["by_cause"]["polled"]
+    assert polled["participations"] == 2 * 4  # all four are drawn, in each of two rounds
+    assert polled["bytes"] > 0.0
+    assert polled["energy_j"] > 0.0
+    assert sum(row["asked"] for row in played.trace.devices) == 2 * 2
+    moved = played.summary["bytes_up"] + played.summary["bytes_down"]
+    assert wasted["of"]["bytes"] == pytest.approx(moved)
+
+
+def test_what_was_delivered_at_the_end_of_a_run_counts_as_delivered() -> None:
+    """A server that is slow to average has deliveries in its inbox when the run ends."""
+    scenario = tiny(
+        "pace=fedasync", "stop.rounds=6", "server.profile=raspberry_pi_zero_2_w", "cost_only=true",
+        "fleet[2].count=20", "selection.cohort=20", "task.model={name: mlp, hidden: [512]}",
+    )  # fmt: skip
+    played = play(scenario)
+    check_books(played.trace, scenario)
+    books = played.trace.participations
+    delivered = sum(book.outcome == "done" for book in books)
+    assert delivered > 6, "or nothing is left in the inbox"
+    assert played.summary["device_rounds"] == delivered
+    assert sum(row["participants"] for row in played.trace.rounds) == delivered
+    assert {book.waste for book in books if book.outcome == "done"} == {"", "unused"}

@@ -58,7 +58,7 @@ def test_a_wish_is_a_sentence() -> None:
 
 
 def test_bounds_of_steps_say_what_they_suppose(trace: Trace) -> None:
-    supposed = "the bounds suppose that the same updates go into the same steps"
+    supposed = "they suppose that the same updates go into the same steps"
     assert supposed not in page.render(trace)
     trace.summary["what_if"][0]["same_order"] = True
     assert supposed in page.render(trace)

@@ -16,7 +16,7 @@ from hetsim.federation.run import Run
 from hetsim.learn import ops
 from hetsim.learn.lab import CostOnlyLab
 from hetsim.sim.requests import Sleep
-from hetsim.testing import tiny
+from hetsim.testing import check_books, play, tiny
 
 SECONDS = (1.0, 2.5, 7.0, 9.0)
 WEIGHTS = (3.0, 1.0, 2.0, 2.0)
@@ -223,3 +223,15 @@ def test_there_are_no_cohorts() -> None:
 def test_refuses(pace: type[Any], wrong: dict[str, Any], says: str) -> None:
     with pytest.raises(SpecError, match=says):
         pace(**wrong)
+
+
+def test_time_that_is_over_ends_a_step_too() -> None:
+    """A buffer that would take minutes to fill; what is there at the end is taken in."""
+    scenario = tiny(
+        "pace={name: fedbuff, buffer: 100000}", "stop={rounds: 5, time: 200 ms}", "cost_only=true"
+    )
+    played = play(scenario)
+    check_books(played.trace, scenario)
+    assert played.summary["simulated_s"] == pytest.approx(0.2, abs=0.01)
+    assert played.summary["rounds"] == 1
+    assert played.summary["device_rounds"] > 5

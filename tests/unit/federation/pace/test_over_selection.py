@@ -87,3 +87,12 @@ def test_surplus_is_a_cause_of_its_own_in_the_tables() -> None:
 def test_refuses(wrong: dict[str, Any], says: str) -> None:
     with pytest.raises(SpecError, match=says):
         OverSelection(**wrong)
+
+
+def test_rounding_asks_nobody_more() -> None:
+    """1.1 times 100 is a little more than 110 in binary."""
+    run = tiny(
+        "fleet[0].count=150", "selection.cohort=100", "cost_only=true",
+        "pace={name: over_selection, factor: 1.1}", "stop.rounds=1",
+    )  # fmt: skip
+    assert play(run).trace.rounds[0]["participants"] == 110

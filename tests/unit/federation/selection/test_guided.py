@@ -217,3 +217,13 @@ def test_settings_that_make_no_sense_are_refused(options: dict[str, Any], words:
     for policy in (Oort, EAFL):
         with pytest.raises(SpecError, match=words):
             policy(**options)
+
+
+def test_who_was_asked_and_never_delivered_is_not_new() -> None:
+    """It has been tried; of those that were, it is the least worth asking."""
+    silent = [known(place, asked=3, loss=None) for place in range(3)]
+    heard = [known(place, asked=3, loss=1.0, samples=10) for place in range(3, 6)]
+    chosen = Oort(cohort=3, exploration=0.0, exploration_least=0.0).begin().choose(
+        [*silent, *heard], 3, situation(5)
+    )  # fmt: skip
+    assert chosen == heard
