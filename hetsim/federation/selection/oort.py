@@ -7,8 +7,8 @@ how long it took, T the preferred duration. Its utility is
     (U(i) + sqrt(0.1 log R / L(i))) x (T / t(i))^alpha,         the last factor only if t(i) > T
 
 Whoever has at least c times the (1 - epsilon) K-th highest utility is admitted, and (1 - epsilon) K
-of the admitted are drawn in proportion to it. The other epsilon K are drawn from those whose loss
-is not known; epsilon starts at 0.9 and shrinks by 2 % a round, to 0.2. A pacer allows longer rounds
+of the admitted are drawn in proportion to it. The other epsilon K are drawn from those who were
+never asked; epsilon starts at 0.9 and shrinks by 2 % a round, to 0.2. A pacer allows longer rounds
 when learning slows down: whenever W more rounds are over, T grows if the utility achieved in the
 last W rounds, the sum of U over those who reported in them, is less than in the W before.
 
@@ -24,6 +24,10 @@ heard for long has weight; algorithm 1 leaves the scale open, the authors' code 
 
 T is a quantile of the durations seen and grows by `delta` of it, as in the authors' FedScale, and
 not a number of seconds, for which there is no default that suits all fleets.
+
+One that was asked and has never delivered is of the least utility (assumed). A loss is taken for a
+by-product of the training (assumed): its bytes are paid for, no forward pass. It is that of the
+model from which the client started, on its whole shard.
 
 The unknown are drawn uniformly: the paper prefers fast ones, but this server does not know who is
 fast before it has asked. The fraction of a client in epsilon K is asked by chance, so that a pace
