@@ -1,12 +1,15 @@
 """Rebuilds a report: makes the comparisons it needs, keeps their tables, draws the page.
 
 What a comparison found is kept in a working folder under a key of hetsim's version, the scale, the
-settings and the measured files, so that a report that was interrupted goes on where it was.
+settings and the measured files, so that a report that was interrupted goes on where it was. A
+comparison with a parameter `work` is given a folder in which it may keep what is half done, and one
+with a parameter `progress` is given whom to tell how far it is.
 """
 
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import os
 import platform
@@ -23,9 +26,9 @@ from hetsim.report import binder
 from hetsim.report.published.base import SCALES, Need, Report, Row
 from hetsim.study.explain import Sheet, Table
 
-_DONE = "done.json"
+_DONE, _HALF_DONE = "done.json", "campaign"
 _WATERMARK = "smoke: too small to quote"
-_PACKAGES = ("matplotlib", "numpy", "scikit-learn", "scipy", "simpy")
+_PACKAGES = ("matplotlib", "numpy", "scikit-learn", "scipy", "simpy", "torch")
 
 
 def rebuild(
@@ -113,7 +116,11 @@ def _compare(
     if not done.is_file():
         progress(f"comparing: {need.comparison}")
         compare = COMPARISONS.load(need.comparison, where="report")
-        tables: dict[str, Sequence[Row]] = compare(measured, **need.settings)
+        offered = {"work": work / _HALF_DONE, "progress": progress}
+        taken = offered.keys() & inspect.signature(compare).parameters.keys()
+        tables: dict[str, Sequence[Row]] = compare(
+            measured, **need.settings, **{name: offered[name] for name in taken}
+        )
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         for name, table in tables.items():

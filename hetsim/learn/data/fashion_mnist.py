@@ -8,6 +8,7 @@ the files that have the published MD5 sums. Mean and deviation are those of the 
 from __future__ import annotations
 
 import gzip
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -38,22 +39,33 @@ def fashion_mnist(
 
 
 def _split(folder: Path | None, stem: str, limit: int | None, key: str) -> tuple[Samples, Labels]:
-    x = _read(folder, f"{stem}-images-idx3", axes=3)[:, None]
-    y = _read(folder, f"{stem}-labels-idx1", axes=1).astype(np.int64)
+    images, labels = (
+        _find(folder, f"{stem}-{part}-ubyte.gz") for part in ("images-idx3", "labels-idx1")
+    )
+    return _arranged(images, labels, limit, key)
+
+
+@lru_cache(maxsize=2)
+def _arranged(images: Path, labels: Path, limit: int | None, key: str) -> tuple[Samples, Labels]:
+    """A split in canonical order; the files are read once a process."""
+    x = _read(images, axes=3)[:, None]
+    y = _read(labels, axes=1).astype(np.int64)
     rows = limited(canonical(x, y), limit, key)
     return x[rows], y[rows]
 
 
-def _read(folder: Path | None, name: str, axes: int) -> np.ndarray:
-    """An IDX file: a magic number that holds the number of axes, the lengths, the bytes."""
-    file = f"{name}-ubyte.gz"
-    path = in_folder(folder, f"fashion-mnist/{file}") or fetch(
+def _find(folder: Path | None, file: str) -> Path:
+    return in_folder(folder, f"fashion-mnist/{file}") or fetch(
         _URL + file,
-        f"sha256:{_SHA256[name]}",
+        f"sha256:{_SHA256[file.removesuffix('-ubyte.gz')]}",
         name="fashion_mnist",
         remedy="Put its four .gz files into fashion-mnist/ of a folder and pass it with --data; "
         "or choose digits, which needs no download.",
     )
+
+
+def _read(path: Path, axes: int) -> np.ndarray:
+    """An IDX file: a magic number that holds the number of axes, the lengths, the bytes."""
     try:
         raw = gzip.decompress(path.read_bytes())
         lengths = np.frombuffer(raw, ">i4", count=axes, offset=4)
