@@ -30,6 +30,7 @@ class _Batch(nn.BatchNorm2d):
     def __init__(self, channels: int) -> None:
         super().__init__(channels, track_running_stats=False)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """Normalise; the arguments left out are running statistics and how fast they move."""
-        return torch.batch_norm(x, self.weight, self.bias, None, None, True, 0.0, self.eps, False)
+        given = input, self.weight, self.bias
+        return torch.batch_norm(*given, None, None, True, 0.0, self.eps, False)

@@ -15,10 +15,12 @@ from hetsim.learn.ops.initial import INITIAL, initial
 from hetsim.learn.ops.join import JOIN, join
 from hetsim.learn.ops.labels import LABELS, Labels, labels
 from hetsim.learn.ops.layered import LAYERED_MEAN, arrived, layered_mean, layers_of
+from hetsim.learn.ops.local_loss import LOCAL_LOSS, Apart, head, local_loss
 from hetsim.learn.ops.mean import MEAN, mean
 from hetsim.learn.ops.messages import gradient_bytes
 from hetsim.learn.ops.mix import MIX, mix
 from hetsim.learn.ops.part import PART, split
+from hetsim.learn.ops.pick import PICK, pick
 from hetsim.learn.ops.shard import SHARD
 from hetsim.learn.ops.train import TRAIN, train, truncate
 from hetsim.learn.resident import Resident
@@ -26,6 +28,7 @@ from hetsim.learn.resident import Resident
 __all__ = [
     "OPERATIONS",
     "Activations",
+    "Apart",
     "Fold",
     "Labels",
     "Operation",
@@ -39,15 +42,18 @@ __all__ = [
     "fit",
     "forward",
     "gradient_bytes",
+    "head",
     "initial",
     "join",
     "kin",
     "labels",
     "layered_mean",
     "layers_of",
+    "local_loss",
     "mean",
     "mix",
     "model_arch",
+    "pick",
     "split",
     "train",
     "truncate",
@@ -67,6 +73,8 @@ OPERATIONS: dict[str, Operation] = {
     "join": JOIN,
     "activations": ACTIVATIONS,
     "fit": FIT,
+    "local_loss": LOCAL_LOSS,
+    "pick": PICK,
 }
 """How each `Ref.op` is computed."""
 

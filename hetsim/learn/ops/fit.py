@@ -63,7 +63,8 @@ def fit(
         raise ValueError(f"{architecture.text} gives no logits: it is not the last part")
     messages, samples = activations.arg("steps"), activations.arg("samples")
     batch = activations.arg("batch")
-    steps = epochs * messages if steps is None else min(steps, epochs * messages)
+    whole: int = epochs * messages
+    steps = whole if steps is None else min(steps, whole)
     if steps < 1:
         raise ValueError(f"epochs {epochs}, steps {steps}")
     passes, rest = divmod(steps, messages)

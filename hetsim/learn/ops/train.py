@@ -157,7 +157,7 @@ def _train_stacked(tasks: Sequence[Task], resident: Resident) -> list[State]:
     return stack.states()
 
 
-def _blocks(ref: Ref[State], rows: Rows) -> Iterator[Tensor]:
+def _blocks(ref: Ref[Any], rows: Rows) -> Iterator[Tensor]:
     """Rows of whole batches in the order of training, at most about `_GATHERED` at a time."""
     batch, steps = ref.arg("batch"), ref.arg("steps")
     generator = torch.Generator().manual_seed(ref.arg("seed"))
@@ -168,7 +168,7 @@ def _blocks(ref: Ref[State], rows: Rows) -> Iterator[Tensor]:
         steps -= ceil(len(order) / batch)
 
 
-def steps_of(ref: Ref[State], rows: Rows) -> Iterator[Tensor]:
+def steps_of(ref: Ref[Any], rows: Rows) -> Iterator[Tensor]:
     """Rows of each step of a training, [batch] int64."""
     for block in _blocks(ref, rows):
         yield from block.split(ref.arg("batch"))

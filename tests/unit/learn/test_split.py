@@ -37,7 +37,7 @@ WITH_RUNNING = Architecture.of("resnet8", DIGIT, 10)
 MLP = Architecture.of("mlp", DIGIT, 10, {"hidden": [32, 16]})
 MODELS = [CNN, RESNET, WITH_RUNNING, MLP]
 NAMES = [model.name for model in MODELS]
-RULE = {"lr": 0.05, "momentum": 0.9}
+RULE: dict[str, Any] = {"lr": 0.05, "momentum": 0.9}
 
 
 def value_of(ref: Ref[Any], resident: Resident) -> Any:
@@ -62,10 +62,11 @@ def test_joining_is_the_inverse_of_cutting(model: Architecture, resident: Reside
         front, back = ops.split(start, at)
         assert (ops.model_arch(front), ops.model_arch(back)) == model.cut(at)
         assert front.nbytes + back.nbytes == start.nbytes == ops.join(front, back).nbytes
-        assert same(value_of(ops.join(front, back), resident), state)
+        whole = ops.join(front, back)
+        assert same(value_of(whole, resident), state)
+        assert whole.arg("arch") == model.text
         assert same(value_of(front, resident), value_of(ops.initial(model.cut(at)[0], 3), resident))
         assert same(value_of(back, resident), value_of(ops.initial(model.cut(at)[1], 3), resident))
-    assert ops.join(front, back).arg("arch") == model.text
 
 
 def test_parts_are_cut_again_and_joined_in_order(resident: Resident) -> None:
@@ -167,8 +168,8 @@ def test_layouts_of_pictures_change_no_bit_of_either_training(name: str) -> None
     expected = value_of(ref, resident)
     for at in {1, 2, model.blocks - 2, model.blocks - 1}:
         front, back = ops.split(start, at)
-        values = (value_of(part, resident) for part in (front, back))
-        assert same(by_hand(*values, model.cut(at), ref, resident, rows), expected), at
+        one, two = (value_of(part, resident) for part in (front, back))
+        assert same(by_hand(one, two, model.cut(at), ref, resident, rows), expected), at
         sent = ops.activations(front, shard, batch=8, seed=5, bits=32)
         fitted = value_of(ops.fit(back, sent, **RULE), resident)
         assert same(fitted, with_frozen_front(state, model, at, ref, resident, rows)), at
@@ -216,7 +217,7 @@ def test_activations_are_those_of_the_training_in_its_order(
 
 def test_a_smaller_last_batch_counts_or_not(resident: Resident, shard: Ref[Any]) -> None:
     front, _ = ops.split(ops.initial(CNN, 3), 1)
-    settings = {"batch": 8, "seed": 5}
+    settings: dict[str, Any] = {"batch": 8, "seed": 5}
     given = ops.activations(front, shard, **settings)
     for ref, samples, steps in (
         (given, 37, 5),
