@@ -19,9 +19,9 @@ from hetsim.learn.meter import FLOAT, measure
 from hetsim.learn.ops.messages import (
     FURTHER,
     activation_bytes,
+    answers,
     further_bytes,
     gradient_bytes,
-    gradients_size,
 )
 from hetsim.learn.resident import Resident
 
@@ -127,9 +127,10 @@ def bytes_of(name: str, classes: int, at: int, samples: int, batch: int) -> dict
     logits = batch * classes
     lgl = exact.nbytes + 2 * (front.nbytes + head)
     messages = samples // batch
+    returned = answers(ops.model_arch(front), messages * batch, messages)
     return {
         "fl": 2 * model.nbytes,
-        "dpfl": exact.nbytes + gradients_size(exact) + 2 * front.nbytes,
+        "dpfl": exact.nbytes + returned + 2 * front.nbytes,
         "lgl": lgl,
         "fedgkt": lgl + messages * (gradient_bytes(logits) + further_bytes(logits)),
         "exact": exact.nbytes,

@@ -9,6 +9,7 @@ from hetsim.core.ref import Ref
 from hetsim.learn.ops.activations import ACTIVATIONS, Activations, activations
 from hetsim.learn.ops.base import Fold, Operation, Task, model_arch
 from hetsim.learn.ops.evaluate import EVALUATE, Score, evaluate
+from hetsim.learn.ops.exchange import Exchange, exchange
 from hetsim.learn.ops.fit import FIT, fit
 from hetsim.learn.ops.forward import FORWARD, forward
 from hetsim.learn.ops.initial import INITIAL, initial
@@ -19,7 +20,7 @@ from hetsim.learn.ops.local_loss import LOCAL_LOSS, Apart, head, local_loss
 from hetsim.learn.ops.mean import MEAN, mean
 from hetsim.learn.ops.messages import gradient_bytes
 from hetsim.learn.ops.mix import MIX, mix
-from hetsim.learn.ops.part import PART, split
+from hetsim.learn.ops.part import PART, split, take
 from hetsim.learn.ops.pick import PICK, pick
 from hetsim.learn.ops.shard import SHARD
 from hetsim.learn.ops.train import TRAIN, train, truncate
@@ -29,6 +30,7 @@ __all__ = [
     "OPERATIONS",
     "Activations",
     "Apart",
+    "Exchange",
     "Fold",
     "Labels",
     "Operation",
@@ -39,6 +41,7 @@ __all__ = [
     "compute",
     "compute_all",
     "evaluate",
+    "exchange",
     "fit",
     "forward",
     "gradient_bytes",
@@ -55,6 +58,7 @@ __all__ = [
     "model_arch",
     "pick",
     "split",
+    "take",
     "train",
     "truncate",
 ]

@@ -31,9 +31,9 @@ from hetsim.learn.net import net
 from hetsim.learn.numerics import State, chance
 from hetsim.learn.ops.base import Operation, model_arch
 from hetsim.learn.ops.initial import initial
-from hetsim.learn.ops.messages import sizes
+from hetsim.learn.ops.messages import sent
 from hetsim.learn.ops.pick import packed, pick
-from hetsim.learn.ops.train import steps_of
+from hetsim.learn.ops.train import seen, steps_of
 from hetsim.learn.resident import Resident, Rows
 
 
@@ -103,11 +103,8 @@ def local_loss(
     steps = whole if steps is None else min(steps, whole)
     if steps < 1:
         raise ValueError(f"epochs {epochs}, steps {steps}, batch {batch}, samples {samples}")
-    passes, rest = divmod(steps, ceil(samples / batch))
-    last = min(rest * batch, samples)
-    seen = passes * samples + last
     work: dict[str, Any] = {
-        "steps": steps, "batch": batch, "samples": seen,
+        "steps": steps, "batch": batch, "samples": seen(samples, batch, steps),
         "momentum": momentum != 0, "decay": weight_decay != 0,
     }  # fmt: skip
     server = replace(train_cost(behind, **work), samples=0.0)
@@ -135,14 +132,13 @@ def local_loss(
         proximal=0.0,
         seed=seed,
     )
-    sent = passes * sum(sizes(ahead, samples, batch, 32)) + sum(sizes(ahead, last, batch, 32))
     return Apart(
         front=pick(several, "front", ahead),
         head=pick(several, "head", aside),
         back=pick(several, "back", behind),
         device=device,
         server=server,
-        sent=sent,
+        sent=sent(ahead, samples, batch, steps),
         steps=steps,
     )
 

@@ -15,12 +15,11 @@ its scale and zero point. A further tensor in a message costs what the labels do
 
 from __future__ import annotations
 
-from typing import Any
+from math import ceil, prod
 
 from hetsim.core.quantities import Bytes
-from hetsim.core.ref import Ref
 from hetsim.learn.architecture import Architecture
-from hetsim.learn.meter import FLOAT, measure
+from hetsim.learn.meter import FLOAT
 
 LABEL: Bytes = 8
 """Bytes of a label (int64)."""
@@ -59,15 +58,20 @@ def further_bytes(values: int) -> Bytes:
 
 def sizes(architecture: Architecture, samples: int, batch: int, bits: int) -> tuple[Bytes, ...]:
     """Every message of activations of a front part for so many samples, the last may be smaller."""
-    values = int(measure(architecture).output_bytes // FLOAT)
     whole, rest = divmod(samples, batch)
     counts = [batch] * whole + ([rest] if rest else [])
+    values = prod(architecture.gives)
     return tuple(activation_bytes(values * count, count, bits) for count in counts)
 
 
-def gradients_size(activations: Ref[Any]) -> Bytes:
-    """All gradients that answer the messages of `ops.activations`."""
-    architecture = Architecture.parse(activations.arg("front"))
-    values = int(measure(architecture).output_bytes // FLOAT)
-    samples, steps = activations.arg("samples"), activations.arg("steps")
-    return values * samples * FLOAT + steps * GRADIENT_HEADER
+def sent(architecture: Architecture, samples: int, batch: int, steps: int) -> Bytes:
+    """All messages of float32 activations in the first `steps` steps of a training."""
+    passes, rest = divmod(steps, ceil(samples / batch))
+    return passes * sum(sizes(architecture, samples, batch, 32)) + sum(
+        sizes(architecture, min(rest * batch, samples), batch, 32)
+    )
+
+
+def answers(architecture: Architecture, samples: int, messages: int) -> Bytes:
+    """All gradients that answer so many messages of activations of a front part."""
+    return prod(architecture.gives) * samples * FLOAT + messages * GRADIENT_HEADER

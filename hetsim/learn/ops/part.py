@@ -6,6 +6,7 @@ Nothing is computed or copied: a part has the tensors of the model that bear its
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -25,6 +26,22 @@ def split(model: Ref[State], at: int) -> tuple[Ref[State], Ref[State]]:
     """
     front, back = model_arch(model).cut(at)
     return _part(model, front), _part(model, back)
+
+
+def take(model: Ref[State], part: Architecture) -> Ref[State]:
+    """The tensors of a part, from a model that may have been trained for other classes.
+
+    For a start from pre-training: all blocks but the last are the same whatever the classes.
+
+    Raises:
+        ValueError: the model has no such blocks.
+    """
+    given = model_arch(model)
+    (first, last), (begin, end) = part.span, given.span
+    alike = replace(given.whole, classes=part.classes) == part.whole
+    if not alike or first < begin or last > end or (part.decides and given.whole != part.whole):
+        raise ValueError(f"{given.text} does not hold {part.text}")
+    return _part(model, part)
 
 
 def _part(model: Ref[State], architecture: Architecture) -> Ref[State]:

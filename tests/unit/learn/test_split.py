@@ -20,11 +20,11 @@ from hetsim.learn.architecture import Architecture
 from hetsim.learn.data.base import Dataset
 from hetsim.learn.descent import Descent
 from hetsim.learn.executors.pool import Pool
-from hetsim.learn.meter import forward_cost, measure, train_cost
+from hetsim.learn.meter import exchange_cost, forward_cost, measure, train_cost
 from hetsim.learn.net import net
 from hetsim.learn.numerics import State, model_hash
 from hetsim.learn.ops.activations import batches, quantised
-from hetsim.learn.ops.messages import activation_bytes, gradient_bytes, gradients_size, sizes
+from hetsim.learn.ops.messages import activation_bytes, answers, gradient_bytes, sizes
 from hetsim.learn.ops.train import steps_of
 from hetsim.learn.resident import Resident
 from hetsim.learn.store import Store
@@ -127,6 +127,55 @@ def test_an_exchange_of_gradients_is_plain_training_of_the_whole(
                 assert torch.allclose(reached[name], expected[name], rtol=1e-4, atol=1e-5), name
         else:
             assert same(reached, expected), f"cut after {at}"
+
+
+def test_an_exchange_is_named_as_training_and_priced_as_two(
+    resident: Resident, shard: Ref[Any]
+) -> None:
+    settings: dict[str, Any] = {"epochs": 2, "steps": 7, "batch": 8, "seed": 5, **RULE}
+    start = ops.initial(RESNET, 3)
+    given = ops.exchange(*ops.split(start, 1), shard, **settings)
+    whole = ops.train(start, shard, **settings)
+    state = value_of(ops.join(given.front, given.back), resident)
+    assert same(state, value_of(whole, resident))
+    assert given.ahead.flops + given.server.flops + given.behind.flops == whole.cost.flops
+    front, back = RESNET.cut(1)
+    work: dict[str, Any] = {"steps": 7, "batch": 8, "samples": 53, "momentum": True}
+    assert (given.ahead, given.behind) == exchange_cost(front, **work)
+    assert given.server.traffic == train_cost(back, gradient=True, **work).traffic
+    assert (given.ahead.samples, given.server.samples, given.behind.samples) == (53, 0, 0)
+    values = 64 * 4 * 4
+    for size, of in (
+        (given.sent, lambda n: activation_bytes(values * n, n, 32)),
+        (given.returned, lambda n: gradient_bytes(values * n)),
+    ):
+        assert size == 6 * of(8) + of(5)
+    assert given.steps == 7
+    assert ops.model_arch(given.back) == back
+    with pytest.raises(ValueError, match="is a part"):
+        ops.train(given.front, shard, **settings)
+
+
+def test_pre_training_for_other_classes_is_a_start_for_these(resident: Resident) -> None:
+    """Device half alone, and all but the classifier."""
+    other = ops.initial(Architecture.of("small_cnn", DIGIT, 7, dict(CNN.options)), 3)
+    start = ops.initial(CNN, 4)
+    for at in (1, CNN.blocks - 1):
+        front, _ = CNN.cut(at)
+        state = value_of(ops.join(ops.take(other, front), ops.split(start, at)[1]), resident)
+        source, target = value_of(other, resident), value_of(start, resident)
+        assert list(state) == list(target)
+        assert all(
+            torch.equal(tensor, (source if name in net(front.text).names else target)[name])
+            for name, tensor in state.items()
+        )
+    assert ops.take(start, CNN.cut(2)[1]).key == ops.split(start, 2)[1].key
+    wider = Architecture.of("small_cnn", DIGIT, 10, {"width": 8, "hidden": 16})
+    for wrong in (CNN.cut(1)[1], wider.cut(1)[0], RESNET.cut(1)[0]):
+        with pytest.raises(ValueError, match="does not hold"):
+            ops.take(other, wrong)
+    with pytest.raises(ValueError, match="does not hold"):
+        ops.take(ops.split(start, 2)[1], CNN.cut(2)[0])
 
 
 def with_frozen_front(
@@ -281,7 +330,8 @@ def test_sizes_and_costs(resident: Resident, shard: Ref[Any]) -> None:
     for ref, bits in ((exact, 32), (coarse, 8)):
         whole, last = (activation_bytes(values * n, n, bits) for n in (8, 5))
         assert ref.nbytes == 4 * whole + last == sum(sizes(ahead, 37, 8, bits))
-        assert gradients_size(ref) == 4 * gradient_bytes(values * 8) + gradient_bytes(values * 5)
+        returned = answers(ahead, 37, 5)
+        assert returned == 4 * gradient_bytes(values * 8) + gradient_bytes(values * 5)
     assert exact.cost == forward_cost(ahead, 37, 8)
     assert coarse.cost.flops == exact.cost.flops
     assert coarse.cost.memory == exact.cost.memory + 8 * values * 5
