@@ -22,8 +22,11 @@ from hetsim.learn.ops.messages import gradient_bytes
 from hetsim.learn.ops.mix import MIX, mix
 from hetsim.learn.ops.part import PART, split, take
 from hetsim.learn.ops.pick import PICK, pick
+from hetsim.learn.ops.pretrain import PRETRAIN, pretrain, trainings
+from hetsim.learn.ops.published import PUBLISHED, published
 from hetsim.learn.ops.shard import SHARD
 from hetsim.learn.ops.train import TRAIN, train, truncate
+from hetsim.learn.ops.transfer import TRANSFER, blocks_of, transfer, transferred
 from hetsim.learn.resident import Resident
 
 __all__ = [
@@ -38,6 +41,7 @@ __all__ = [
     "Task",
     "activations",
     "arrived",
+    "blocks_of",
     "compute",
     "compute_all",
     "evaluate",
@@ -57,9 +61,14 @@ __all__ = [
     "mix",
     "model_arch",
     "pick",
+    "pretrain",
+    "published",
     "split",
     "take",
     "train",
+    "trainings",
+    "transfer",
+    "transferred",
     "truncate",
 ]
 
@@ -79,6 +88,9 @@ OPERATIONS: dict[str, Operation] = {
     "fit": FIT,
     "local_loss": LOCAL_LOSS,
     "pick": PICK,
+    "pretrain": PRETRAIN,
+    "transfer": TRANSFER,
+    "published": PUBLISHED,
 }
 """How each `Ref.op` is computed."""
 
