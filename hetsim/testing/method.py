@@ -23,9 +23,6 @@ MISFORTUNES = {
 }
 """Changes to the tiny world in which some devices cannot do what they are asked."""
 
-_DEEPER = "{name: mlp, hidden: [16]}"
-"""A model that has more than a classifier, for methods that start from pre-trained parts."""
-
 
 class MethodSuite(PluginSuite):
     """A method runs under any selection, pace and misfortune, and charges for all it does."""
@@ -35,8 +32,6 @@ class MethodSuite(PluginSuite):
     def world(self, name: str, *overrides: str) -> Scenario:
         """The tiny world under this method."""
         mine = [f"method.{key}={value}" for key, value in self.options.items()]
-        if getattr(METHODS.load(name), "pretrained", False):
-            mine.append(f"task.model={_DEEPER}")
         return tiny(f"method.name={name}", *mine, *overrides)
 
     def test_trains_and_pays_for_everything(self, name: str) -> None:

@@ -179,7 +179,7 @@ def test_a_grey_picture_is_one_in_equal_channels(lab: Lab) -> None:
                                     "linear.bias": made["linear.bias"]})  # fmt: skip
             with torch.no_grad():
                 logits.append(module(x))
-        assert torch.allclose(*logits, atol=1e-5)
+        assert torch.allclose(logits[0], logits[1], atol=1e-5)
 
 
 def test_pictures_of_another_size_suit_a_network_that_takes_any() -> None:
