@@ -87,10 +87,15 @@ def classes(dataset: Dataset, chosen: Sequence[int], samples: int | None = None)
             f"{len(names)} classes for the source leave {len(left)} for the task",
             remedy="Leave at least two on either side.",
         )
-    taken = np.isin(dataset.y, names)
+    taken, tested = np.isin(dataset.y, names), np.isin(dataset.test_y, left)
+    if not (taken.any() and tested.any() and not taken.all()):
+        raise SpecError(
+            f'{len(dataset.y)} training and {len(dataset.test_y)} test samples of "{dataset.name}" '
+            "are too few: source, task or test would be empty",
+            remedy="Take more of the data set, or other classes.",
+        )
     source = _labelled(dataset, dataset.x[taken], np.searchsorted(names, dataset.y[taken]))
     kept = _only(dataset, ~taken)
-    tested = np.isin(dataset.test_y, left)
     task = replace(
         kept,
         classes=len(left),

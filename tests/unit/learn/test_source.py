@@ -138,6 +138,14 @@ def test_classes_that_make_no_sense_are_refused(
     assert refusal.value.remedy
 
 
+def test_classes_of_too_few_samples_are_refused(digits: Dataset) -> None:
+    ones = digits.test_y == 1
+    only = replace(digits, test_x=digits.test_x[ones], test_y=digits.test_y[ones])
+    with pytest.raises(SpecError, match="would be empty") as refusal:
+        source.classes(only, [1, 2])
+    assert refusal.value.remedy
+
+
 # --- another data set, and samples that both have -------------------------------------------------
 
 
