@@ -349,10 +349,8 @@ class Kernel:
     def _serve(self, task: Task, request: Request[Any]) -> Any:
         """Begin to answer; the answer if there is one at once, else `_LATER`."""
         match request:
-            case Compute(until=until) | Transfer(until=until):
-                return _LATER if Jobs(self, task, (request,)).start(until) else 1.0
-            case Stream(stages=stages, items=items, window=window):
-                return _LATER if Jobs(self, task, stages, items, window).start() else 1.0
+            case Compute(until=until) | Transfer(until=until) | Stream(until=until):
+                return _LATER if Jobs(self, task, request).start(until) else 1.0
             case Sleep():
                 task.waiting = Nap(self, task, request)
             case Gather():

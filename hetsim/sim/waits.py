@@ -14,18 +14,19 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from hetsim.core.errors import Cause, Dropped, OutOfMemory
 from hetsim.core.quantities import Bytes, Fraction, Seconds
 from hetsim.sim.clock import CUT, DEADLINE, Call
-from hetsim.sim.job import Flow, Job, Work
+from hetsim.sim.job import Flow, Job, Pipe, Work
 from hetsim.sim.memory import MemoryState
 from hetsim.sim.network.base import Route
 from hetsim.sim.node import Node
+from hetsim.sim.pipeline import pipeline_time
 from hetsim.sim.requests import (
     Compute,
     Gather,
     Outcome,
     Receive,
     Sleep,
+    Stream,
     Transfer,
-    pipeline_time,
 )
 
 if TYPE_CHECKING:
@@ -82,20 +83,17 @@ class Jobs:
     """A wait for a compute, a transfer or a stream of both."""
 
     __slots__ = (
-        "alarm", "alone", "claims", "items", "job", "kernel", "latency", "parts", "queued",
-        "routes", "stages", "t0", "task", "window",
+        "alarm", "alone", "claims", "job", "kernel", "latency", "parts", "queued", "routes",
+        "stages", "stream", "t0", "task",
     )  # fmt: skip
 
-    def __init__(
-        self,
-        kernel: Kernel,
-        task: Task,
-        stages: Sequence[Compute | Transfer],
-        items: int = 1,
-        window: float = inf,
-    ) -> None:
-        self.kernel, self.task, self.stages = kernel, task, stages
-        self.items, self.window = items, window
+    def __init__(self, kernel: Kernel, task: Task, request: Compute | Transfer | Stream) -> None:
+        self.kernel, self.task = kernel, task
+        self.stages: Sequence[Compute | Transfer]
+        if isinstance(request, Stream):
+            self.stream, self.stages = request, request.stages
+        else:
+            self.stream, self.stages = None, (request,)
         self.t0 = kernel.env.now
         self.parts: tuple[Work | Flow | None, ...] = ()
         self.claims: dict[Node, Bytes] = {}
@@ -129,19 +127,32 @@ class Jobs:
         kernel = self.kernel
         timed = tuple([part for part in self.parts if part])
         if timed:
-            self.job = Job(kernel.sharing, timed, self._done, items=self.items, window=self.window)
+            self.job = Job(kernel.sharing, timed, self._done, self._pipe())
         delay = latency = 0.0
         for route in self.routes:
             delay = max(delay, route.begin(self.job))
             latency += route.latency
-        if len(self.stages) == 1:
+        if self.stream is None:
             self.alone[0] += delay
-        if len(self.stages) == 1 or not timed:  # otherwise the job's own time includes it
             delay += latency
+        elif not timed:
+            delay += pipeline_time((), self.stream.items, self.stream.window, latency)
         if delay:
             self.latency = Call(kernel.env, self._arrived, delay)
             return True
         return self._begin()
+
+    def _pipe(self) -> Pipe | None:
+        """How the items of a stream follow each other."""
+        if self.stream is None:
+            return None
+        routes, ways = iter(self.routes), [list[Route]()]
+        for stage, part in zip(self.stages, self.parts, strict=True):
+            if isinstance(stage, Transfer):
+                ways[-1].append(next(routes))
+            if part:
+                ways.append([])
+        return Pipe(self.stream.items, self.stream.window, tuple(map(tuple, ways)))
 
     def cancel(self, cause: Cause | Literal["cut"]) -> Fraction:
         """Give it up now."""
@@ -152,13 +163,15 @@ class Jobs:
             self.queued = None
             self._tell_wait(cause)
             return 0.0
-        progress = 0.0
+        progress = through = 0.0
         if self.latency:
             self.latency.cancel()
         elif self.job:
-            progress = self.job.stop()
+            progress = through = self.job.stop()
+            if self.stream:
+                through = self.job.through
         self._finish(progress, cause)
-        return progress
+        return through
 
     def _arrived(self) -> None:
         """The latency is over."""
@@ -180,10 +193,8 @@ class Jobs:
         for index, part in enumerate(self.parts):
             if isinstance(part, Work):
                 self.alone[index] = part.node.effort(part.cost).duration
-        if len(self.stages) > 1:
-            parts = [alone / self.items for alone in self.alone]
-            whole = pipeline_time(parts, self.items, self.window)
-            self.alone = [whole] * len(parts)
+        if self.stream and self.job:
+            self.alone = [self.job.alone] * len(self.parts)
 
     def touches(self, node: str) -> bool:
         """Whether `node` takes part."""
