@@ -19,7 +19,7 @@ from hetsim.core.rng import entropy
 from hetsim.core.trace import Participation
 from hetsim.learn import ops
 from hetsim.sim.node import Node
-from hetsim.sim.requests import Compute, Sleep, Transfer
+from hetsim.sim.requests import Compute, Doze, Hold, Sleep, Transfer
 
 if TYPE_CHECKING:
     from hetsim.federation.run import Run
@@ -250,6 +250,22 @@ class Client:
         """Do nothing."""
         await Sleep(duration=duration)
 
+    async def doze(self) -> None:
+        """Draw sleep power from now on, until it is to compute, send or receive (`Doze`)."""
+        await Doze(node=self.id)
+
+    async def hold(self, name: str, value: Ref[Any] | Bytes) -> None:
+        """Keep memory for `value` under `name`, instead of what is held under it (`Hold`)."""
+        await Hold(node=self.id, name=name, size=_size(value))
+
+    async def let_go(self, name: str) -> None:
+        """Hold nothing under `name` any more."""
+        await Hold(node=self.id, name=name, size=0.0)
+
+    def holds(self, name: str) -> bool:
+        """Whether it holds something under `name`: it was not let go, nor lost with the power."""
+        return name in self.node.memory.held
+
 
 LOSS: Bytes = 8.0
 """Of a reported loss, a float64."""
@@ -279,6 +295,22 @@ class Hub:
     ) -> None:
         """Do work here; a Ref is held afterwards."""
         await compute(self.id, work, kind, needs)
+
+    async def hold(self, name: str, value: Ref[Any] | Bytes) -> None:
+        """Keep memory for `value` under `name`, instead of what is held under it (`Hold`)."""
+        await Hold(node=self.id, name=name, size=_size(value))
+
+    async def let_go(self, name: str) -> None:
+        """Hold nothing under `name` any more."""
+        await Hold(node=self.id, name=name, size=0.0)
+
+    def holds(self, name: str) -> bool:
+        """Whether it holds something under `name`: it was not let go, nor lost with the power."""
+        return name in self.node.memory.held
+
+
+def _size(value: Ref[Any] | Bytes) -> Bytes:
+    return float(value.nbytes) if isinstance(value, Ref) else value
 
 
 async def compute(

@@ -112,6 +112,37 @@ class Stream(Request[Fraction]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Hold(Request[None]):
+    """Keep `size` bytes of memory of `node` under `name` from now on; 0 bytes let go of it.
+
+    What is held under that name already is replaced. It is held until it is let go, the node loses
+    its power (off, or a crash; sleep keeps it) or the run ends, whatever becomes of the script.
+    Waits in order for what running jobs will release, and is `Dropped("memory")` if it does not fit
+    beside what else is held: nobody knows when that ends. So is a job, for the same reason. It says
+    nothing of which values the node has.
+    """
+
+    node: str
+    name: str
+    size: Bytes
+
+    def __post_init__(self) -> None:
+        _require(self.size >= 0.0, f"{self.size} bytes to hold: give 0 or more")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doze(Request[None]):
+    """Let `node` draw its sleep power from now on, until it is asked for something.
+
+    It wakes at once when it is to compute, send or receive, at whoever's wish; it then stays awake.
+    It is present all along, keeps its memory, and what it draws above base goes on (the tail of a
+    radio). One that leaves or empties its battery meanwhile is awake when it comes back.
+    """
+
+    node: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sleep(Request[None]):
     """Let time pass.
 
@@ -226,6 +257,6 @@ def _require(holds: bool, otherwise: str) -> None:
 
 
 __all__ = [
-    "Child", "Compute", "Gather", "Inbox", "Launch", "Observe", "Outcome", "Receive", "Request",
-    "Script", "Sleep", "Stream", "Transfer", "pipeline_time",
+    "Child", "Compute", "Doze", "Gather", "Hold", "Inbox", "Launch", "Observe", "Outcome",
+    "Receive", "Request", "Script", "Sleep", "Stream", "Transfer", "pipeline_time",
 ]  # fmt: skip

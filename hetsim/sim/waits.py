@@ -22,6 +22,7 @@ from hetsim.sim.pipeline import pipeline_time
 from hetsim.sim.requests import (
     Compute,
     Gather,
+    Hold,
     Outcome,
     Receive,
     Sleep,
@@ -238,6 +239,8 @@ class Jobs:
             node = self.kernel.node(name)
             if not node.present:
                 raise Dropped(why_off(node), detail=f"{name} is away")
+            if node.state == "sleep":
+                node.switch("idle")
         if isinstance(stage, Compute):
             node, refs, act = stage.node, stage.needs, "works on"
             remedy = "`await device.download(...)`"
@@ -249,11 +252,8 @@ class Jobs:
     def _check_memory(self) -> None:
         """Refuse what no node here could ever hold."""
         for node, size in self.claims.items():
-            try:
-                node.memory.check(node.name, size)
-            except OutOfMemory as error:
-                self.kernel.note(node.name, "memory", str(error))
-                raise Dropped("memory", detail=str(error)) from error
+            if dropped := _refused(self.kernel, node, size):
+                raise dropped
 
     def _admit(self, turn: MemoryState | None = None) -> bool:
         """Reserve the memory of all computes, or of none: True if it has to wait for some.
@@ -275,6 +275,11 @@ class Jobs:
         """First in the queue, and something was released: set out if all is free now."""
         memory = self.queued
         assert memory
+        for node, size in self.claims.items():
+            if dropped := _refused(self.kernel, node, size):  # something is held meanwhile
+                self.cancel(dropped.cause)
+                self.kernel.resume(self.task, None, dropped)
+                return
         if any(not node.memory.free(size) for node, size in self.claims.items()
                if node.memory is memory):  # fmt: skip
             return
@@ -306,6 +311,77 @@ class Jobs:
         timed = stage.size > 0.0 and route.uses
         self.alone.append(route.latency + (route.duration(stage.size) if timed else 0.0))
         return Flow(route=route, size=stage.size, kind=stage.kind) if timed else None
+
+
+class Room:
+    """A wait for memory to hold something in."""
+
+    __slots__ = ("_kernel", "_node", "_request", "_t0", "_task")
+
+    def __init__(self, kernel: Kernel, task: Task, request: Hold) -> None:
+        self._kernel, self._task, self._request = kernel, task, request
+        self._node, self._t0 = kernel.node(request.node), kernel.env.now
+
+    def start(self) -> bool:
+        """Whether it has to wait.
+
+        Raises:
+            Dropped: the node is away, or what is held leaves no room.
+        """
+        node, name, size = self._node, self._request.name, self._request.size
+        if not node.present:
+            raise Dropped(why_off(node), detail=f"{node.name} is away")
+        if dropped := _refused(self._kernel, node, size, name):
+            raise dropped
+        grows = size - node.memory.held.get(name, 0.0)
+        if grows > 0.0 and (node.memory.queue or not node.memory.free(grows)):
+            node.memory.queue.append(self._retry)
+            self._task.waiting = self
+            return True
+        self._hold()
+        return False
+
+    def cancel(self, cause: Cause) -> Fraction:
+        """Nothing is held."""
+        self._node.memory.queue.remove(self._retry)
+        self._tell(cause)
+        return 0.0
+
+    def touches(self, node: str) -> bool:
+        """Whether it is the memory of `node`."""
+        return self._node.name == node
+
+    def _retry(self) -> None:
+        """First in the queue, and something was released."""
+        memory, name, size = self._node.memory, self._request.name, self._request.size
+        if dropped := _refused(self._kernel, self._node, size, name):
+            self.cancel(dropped.cause)
+            self._kernel.resume(self._task, None, dropped)
+        elif memory.free(size - memory.held.get(name, 0.0)):
+            memory.queue.popleft()
+            self._hold()
+            self._tell("done")
+            self._kernel.resume(self._task, None)
+
+    def _hold(self) -> None:
+        memory = self._node.memory
+        memory.hold(self._request.name, self._request.size)
+        if memory.queue:  # there is more room for them, or less than they will ever need
+            Call(self._kernel.env, partial(_let_in, memory))
+
+    def _tell(self, outcome: str) -> None:
+        if self._kernel.env.now > self._t0:
+            self._kernel.pause(self._task, self._t0, "wait", outcome, self._node)
+
+
+def _refused(kernel: Kernel, node: Node, size: Bytes, name: str = "") -> Dropped | None:
+    """Why `node` has no room for a job of `size`, or to hold that much under `name`, if so."""
+    try:
+        node.memory.check(node.name, size, f'"{name}"' if name else "the job", name)
+    except OutOfMemory as error:
+        kernel.note(node.name, "memory", str(error))
+        return Dropped("memory", detail=str(error))
+    return None
 
 
 def _let_in(memory: MemoryState) -> None:
