@@ -246,6 +246,24 @@ class Client:
         """Do work here; a Ref is held afterwards."""
         await compute(self.id, work, kind, needs)
 
+    def work(
+        self,
+        work: Ref[Any] | Cost,
+        *,
+        kind: str = "compute",
+        needs: tuple[Ref[Any], ...] | None = None,
+    ) -> Compute:
+        """Work here as a stage of a `Stream`, for all items together."""
+        return _work(self.id, work, kind, needs)
+
+    def uplink(self, value: Ref[Any] | Bytes) -> Transfer:
+        """Sending to the hub as a stage of a `Stream`, for all items together."""
+        return _send(self.id, self.hub.id, value, "upload")
+
+    def downlink(self, value: Ref[Any] | Bytes) -> Transfer:
+        """Receiving from the hub as a stage of a `Stream`, for all items together."""
+        return _send(self.hub.id, self.id, value, "download")
+
     async def sleep(self, duration: Seconds) -> None:
         """Do nothing."""
         await Sleep(duration=duration)
@@ -296,6 +314,16 @@ class Hub:
         """Do work here; a Ref is held afterwards."""
         await compute(self.id, work, kind, needs)
 
+    def work(
+        self,
+        work: Ref[Any] | Cost,
+        *,
+        kind: str = "compute",
+        needs: tuple[Ref[Any], ...] | None = None,
+    ) -> Compute:
+        """Work here as a stage of a `Stream`, for all items together."""
+        return _work(self.id, work, kind, needs)
+
     async def hold(self, name: str, value: Ref[Any] | Bytes) -> None:
         """Keep memory for `value` under `name`, instead of what is held under it (`Hold`)."""
         await Hold(node=self.id, name=name, size=_size(value))
@@ -321,7 +349,22 @@ async def compute(
     until: Seconds = inf,
 ) -> Fraction:
     """Pay for `work` on `node`; it must hold `needs`, by default all inputs of a Ref."""
+    return await _work(node, work, kind, needs, until)
+
+
+def _work(
+    node: str,
+    work: Ref[Any] | Cost,
+    kind: str,
+    needs: tuple[Ref[Any], ...] | None,
+    until: Seconds = inf,
+) -> Compute:
     if isinstance(work, Cost):
-        return await Compute(node=node, cost=work, kind=kind, needs=needs or (), until=until)
+        return Compute(node=node, cost=work, kind=kind, needs=needs or (), until=until)
     needs = work.inputs if needs is None else needs
-    return await Compute(node=node, cost=work.cost, kind=kind, needs=needs, makes=work, until=until)
+    return Compute(node=node, cost=work.cost, kind=kind, needs=needs, makes=work, until=until)
+
+
+def _send(source: str, target: str, value: Ref[Any] | Bytes, kind: str) -> Transfer:
+    carries = (value,) if isinstance(value, Ref) else ()
+    return Transfer(source=source, target=target, size=_size(value), kind=kind, carries=carries)

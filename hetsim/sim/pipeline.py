@@ -22,6 +22,9 @@ from typing import NamedTuple
 
 from hetsim.core.quantities import Seconds
 
+_MANY = 2000
+"""Items after which a loop is as fast as before."""
+
 
 def pipeline_time(
     stages: Sequence[Seconds], items: int, window: float = inf, latency: Seconds = 0.0
@@ -65,6 +68,9 @@ def loop_time(stops: tuple[Stop, ...], items: int, window: float = inf) -> Secon
     """
     if any(stop.seconds == inf for stop in stops):
         return inf
+    if items > _MANY:  # by now they come and go at a steady pace
+        half, whole = loop_time(stops, _MANY // 2, window), loop_time(stops, _MANY, window)
+        return whole + (items - _MANY) * (whole - half) / (_MANY - _MANY // 2)
     free: dict[object, Seconds] = {}
     waiting = deque(range(items))
     ready: list[tuple[Seconds, int, int]] = []

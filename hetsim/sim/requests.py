@@ -91,6 +91,9 @@ class Stream(Request[Fraction]):
     where a place is just busy all the time: up to a sixth, which a fluid does not see. A script
     that decides item by item loops over awaits; several on one processor then share it by time.
 
+    A stage may use what the stages before it make or bring. The nodes hold it afterwards, if all
+    was done; of a stream that was cut, its script knows how much there is.
+
     Answers with the share of the items that passed all stages: whole items if it was cut.
 
     Attributes:

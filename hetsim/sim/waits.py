@@ -6,7 +6,7 @@ given up at any instant, which charges what was used until then and nothing more
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -107,8 +107,13 @@ class Jobs:
 
     def start(self, until: Seconds = inf) -> bool:
         """Begin, to be cut at `until`; False if there is nothing to wait for."""
-        for stage in self.stages:
-            self._check(stage)
+        if self.stream:
+            coming = set[tuple[str, str]]()
+            for stage in self.stages:
+                self._check(stage, coming)
+                coming.update(_brings(stage))
+        else:
+            self._check(self.stages[0])
         self.parts = tuple([self._part(stage) for stage in self.stages])
         self._check_memory()
         self.task.waiting = self
@@ -233,8 +238,11 @@ class Jobs:
         self.task.last = last
         self.job = None  # which knows this wait, too
 
-    def _check(self, stage: Compute | Transfer) -> None:
-        """Refuse what cannot be: a node that is away, or a value that is not there."""
+    def _check(self, stage: Compute | Transfer, coming: Container[tuple[str, str]] = ()) -> None:
+        """Refuse what cannot be: a node that is away, or a value that is not there.
+
+        In a stream it may be `coming` item by item from the stages before.
+        """
         for name in _nodes(stage):
             node = self.kernel.node(name)
             if not node.present:
@@ -247,6 +255,8 @@ class Jobs:
         else:
             node, refs, act = stage.source, stage.carries, "sends"
             remedy = "compute it there (`await run.server.compute(...)`)"
+        if coming:
+            refs = [ref for ref in refs if (node, ref.key) not in coming]
         self.kernel.check_held(node, refs, act, remedy)
 
     def _check_memory(self) -> None:
@@ -396,6 +406,13 @@ def _let_in(memory: MemoryState) -> None:
 def _nodes(stage: Compute | Transfer) -> tuple[str, ...]:
     """Names of the nodes that take part in a stage."""
     return (stage.node,) if isinstance(stage, Compute) else (stage.source, stage.target)
+
+
+def _brings(stage: Compute | Transfer) -> list[tuple[str, str]]:
+    """Which nodes have which values once a stage is done."""
+    if isinstance(stage, Compute):
+        return [(stage.node, stage.makes.key)] if stage.makes else []
+    return [(stage.target, ref.key) for ref in stage.carries]
 
 
 def why_off(node: Node) -> Cause:

@@ -146,3 +146,31 @@ def test_alone_each_window_is_exact():
         window, latency = draw.choice([1, 2, 3, 5, 8, inf]), draw.choice([0.0, 0.3])
         streams = [line(0, times, draw.randint(1, 60), window, latency)]
         assert play(streams)[0] == pytest.approx(item_by_item.play(streams)[0], rel=1e-9)
+
+
+@pytest.mark.parametrize("clients", [1, 2, 5, 20])
+def test_a_loop_over_awaits_shares_the_server_by_time(clients: int):
+    """Equal clients that await each of n items stay in step, and all wait for all: n (F + U + K S).
+
+    As a stream of window 1 they are served in turn, and the server works while others send.
+    """
+    forward, up, step, items = 0.6, 0.4, 0.1, 50
+    streams = [line(i, (forward, up, step), items, 1) for i in range(clients)]
+    world = build(streams)
+
+    async def one(device: str) -> None:
+        for _ in range(items):
+            await Compute(node=device, cost=Cost(flops=forward))
+            await Transfer(source=device, target="server", size=up)
+            await Compute(node="server", cost=Cost(flops=step))
+
+    async def server() -> None:
+        children = [Child(script=one(f"d{i}"), node=f"d{i}") for i in range(clients)]
+        await Gather(children=tuple(children))
+
+    awaited, streamed = world.run(server()), max(play(streams)[0])
+    assert awaited == pytest.approx(items * (forward + up + clients * step))
+    if clients == 1:
+        assert streamed == pytest.approx(awaited)
+    else:
+        assert streamed < awaited

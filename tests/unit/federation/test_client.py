@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from hetsim.core.cost import Cost
+from hetsim.core.errors import CausalityError
 from hetsim.core.ref import Ref
 from hetsim.federation.client import Client, Hub
-from hetsim.sim.requests import Child, Gather, Request
+from hetsim.sim.network.ethernet import Ethernet
+from hetsim.sim.requests import Child, Gather, Request, Stream
 from hetsim.sim.world import World, profile
 
 
@@ -60,6 +64,34 @@ def test_a_client_dozes_until_it_is_asked():
 
     world.run(server())
     assert pi.node.energy == pytest.approx({"sleep": 1.0})
+
+
+def test_a_pipeline_is_told_in_verbs():
+    """What its stages make and bring is there for the next ones, and afterwards."""
+    world = World(causality=True)
+    hub = Hub(world.server())
+    run: Any = SimpleNamespace(server=hub)
+    pi = Client(world.device("pi"), 0, None, 0, run)
+    world.cell("switch", Ethernet(latency=0.0), {"pi": 1.0})
+    front, back = Ref.of("initial", seed=1), Ref.of("initial", seed=2)
+    acts = Ref.of("forward", front, nbytes=4, cost=Cost(flops=2.0))
+    tail = Ref.of("fit", back, acts, cost=Cost(flops=1.0))
+    world.give("pi", front)
+    world.give("server", back)
+
+    async def client() -> None:
+        stages = (pi.work(acts), pi.uplink(acts), hub.work(tail), pi.downlink(4.0))
+        assert await Stream(stages=stages, items=4) == 1.0
+        await hub.compute(tail, needs=(acts, tail))
+        with pytest.raises(CausalityError, match="pi works on"):
+            await Stream(stages=(pi.work(tail), pi.downlink(tail)), items=4)
+
+    async def server() -> None:
+        await Gather(children=(Child(script=client(), node="pi"),))
+
+    assert world.run(server()) == pytest.approx(4.0 + 0.5 + 0.25 + 1.0 + 1.0)
+    moved = {span.kind: span.size for span in world.trace.spans}
+    assert (moved["upload"], moved["download"]) == (4.0, 4.0)
 
 
 def test_verbs_are_requests():
