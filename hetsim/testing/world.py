@@ -61,7 +61,7 @@ def tiny(*overrides: str, seed: int | None = None, data: Path | None = None) -> 
     ('fedprox', ['pi-0', 'pi-1', 'phone-0', 'jetson-0'])
 
     A method that starts from pre-trained parts has a perceptron to take them over: logistic
-    regression is nothing but a classifier.
+    regression is a single block.
 
     Args:
         overrides: texts such as "method.lr=0.05".

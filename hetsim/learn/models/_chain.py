@@ -24,16 +24,28 @@ Block = tuple[Step, ...]
 class Chain(nn.Module):
     """A module that is told its blocks, once it has its submodules, with `self.blocks = ...`.
 
-    Attributes:
-        blocks: what it computes.
+    Paths are followed then, and no more at each call: a submodule that takes the place of another
+    one afterwards is not seen until the blocks are told again.
     """
 
-    blocks: tuple[Block, ...]
+    _blocks: tuple[Block, ...]
+    _steps: tuple[Callable[[Tensor], Tensor], ...]
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """What it computes."""
+        return self._blocks
+
+    @blocks.setter
+    def blocks(self, blocks: tuple[Block, ...]) -> None:
+        self._blocks = blocks
+        # A tuple, so that torch does not take them for submodules of a second name.
+        self._steps = tuple(_step(self, step) for block in blocks for step in block)
 
     def forward(self, x: Tensor) -> Tensor:
         """All steps of all blocks, in order."""
-        for block in self.blocks:
-            x = _applied(self, block, x)
+        for step in self._steps:
+            x = step(x)
         return x
 
 
@@ -71,7 +83,8 @@ def passed(module: nn.Module, x: Tensor) -> Iterator[Tensor]:
     """What each block takes when the module is given `x`, and last what the last one gives."""
     yield x
     for block in blocks_of(module):
-        x = _applied(module, block, x)
+        for step in block:
+            x = _step(module, step)(x)
         yield x
 
 
@@ -88,10 +101,8 @@ def part_of(module: nn.Module, first: int, last: int) -> nn.Module:
     return module
 
 
-def _applied(module: nn.Module, block: Block, x: Tensor) -> Tensor:
-    for step in block:
-        x = module.get_submodule(step)(x) if isinstance(step, str) else step(x)
-    return x
+def _step(module: nn.Module, step: Step) -> Callable[[Tensor], Tensor]:
+    return module.get_submodule(step) if isinstance(step, str) else step
 
 
 def _keep(module: nn.Module, paths: Sequence[str]) -> None:

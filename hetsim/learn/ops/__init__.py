@@ -20,13 +20,13 @@ from hetsim.learn.ops.local_loss import LOCAL_LOSS, Apart, head, local_loss
 from hetsim.learn.ops.mean import MEAN, mean
 from hetsim.learn.ops.messages import gradient_bytes
 from hetsim.learn.ops.mix import MIX, mix
-from hetsim.learn.ops.part import PART, split, take
+from hetsim.learn.ops.part import PART, split
 from hetsim.learn.ops.pick import PICK, pick
 from hetsim.learn.ops.pretrain import PRETRAIN, pretrain, trainings
 from hetsim.learn.ops.published import PUBLISHED, published
 from hetsim.learn.ops.shard import SHARD
 from hetsim.learn.ops.train import TRAIN, train, truncate
-from hetsim.learn.ops.transfer import TRANSFER, blocks_of, transfer, transferred
+from hetsim.learn.ops.transfer import take, transfer, transferred
 from hetsim.learn.resident import Resident
 
 __all__ = [
@@ -41,7 +41,6 @@ __all__ = [
     "Task",
     "activations",
     "arrived",
-    "blocks_of",
     "compute",
     "compute_all",
     "evaluate",
@@ -89,7 +88,6 @@ OPERATIONS: dict[str, Operation] = {
     "local_loss": LOCAL_LOSS,
     "pick": PICK,
     "pretrain": PRETRAIN,
-    "transfer": TRANSFER,
     "published": PUBLISHED,
 }
 """How each `Ref.op` is computed."""

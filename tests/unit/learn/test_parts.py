@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from types import SimpleNamespace
 
 import pytest
@@ -63,6 +64,20 @@ def test_parts_have_the_names_the_weights_and_the_values_of_the_whole(whole: Arc
         assert list(state) == list(module.state_dict())
         assert all(torch.equal(state[name], value) for name, value in module.state_dict().items())
         assert torch.equal(logits, expected)
+
+
+def test_a_copy_of_a_module_computes_with_its_own_weights() -> None:
+    x = torch.rand(2, *PHOTO, generator=torch.Generator().manual_seed(1))
+    for architecture in (RESNET, RESNET.cut(2)[0]):
+        module = architecture.build().eval()
+        copy = deepcopy(module)
+        with torch.no_grad():
+            before = module(x)
+            for parameter in copy.parameters():
+                parameter.zero_()
+            assert torch.equal(module(x), before)
+            assert not torch.equal(copy(x), before)
+        assert len(list(module.modules())) == len(set(module.modules()))
 
 
 def test_only_a_sequence_of_layers_and_a_chain_can_be_cut(monkeypatch: pytest.MonkeyPatch) -> None:

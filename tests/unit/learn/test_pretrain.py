@@ -110,29 +110,6 @@ def test_a_store_keeps_it(bench: Resident, tmp_path: Path) -> None:
     assert counts[0]["pretrain"] == counts[1]["pretrain"] == 1
 
 
-# --- blocks ---------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("name", "shape", "count"),
-    [
-        ("logistic", GREY, 1), ("mlp", GREY, 2), ("small_cnn", GREY, 4), ("lenet5", (1, 28, 28), 5),
-        ("resnet8", GREY, 5), ("resnet20", GREY, 11), ("vgg11", (3, 32, 32), 9),
-        ("cnn1d", (6, 128), 5),
-    ],
-)  # fmt: skip
-def test_a_block_is_a_weight_layer_or_a_residual_block(
-    name: str, shape: tuple[int, ...], count: int
-) -> None:
-    architecture = Architecture.of(name, shape, 10)
-    blocks = ops.blocks_of(architecture)
-    assert len(blocks) == count
-    state = architecture.build().state_dict()
-    layers = [layer for block in blocks for layer in block]
-    assert len(set(layers)) == len(layers)
-    assert {key.rpartition(".")[0] for key in state} == set(layers)
-
-
 # --- taking layers over ---------------------------------------------------------------------------
 
 
@@ -184,7 +161,7 @@ def test_a_grey_picture_is_one_in_equal_channels(lab: Lab) -> None:
 
 def test_pictures_of_another_size_suit_a_network_that_takes_any() -> None:
     large, small = Architecture.of("resnet8", (3, 32, 32), 10), Architecture.of("resnet8", GREY, 4)
-    assert ops.transferred(small, large)[-1] == "layer3.0.bn2"
+    assert ops.transferred(small, large).text == '["resnet8",{},[1,8,8],4,[0,4]]'
     with pytest.raises(SpecError, match="fc1") as refusal:
         ops.transferred(
             Architecture.of("small_cnn", GREY, 4), Architecture.of("small_cnn", (1, 28, 28), 4)
@@ -194,7 +171,7 @@ def test_pictures_of_another_size_suit_a_network_that_takes_any() -> None:
 
 @pytest.mark.parametrize(
     ("name", "blocks", "what"),
-    [("logistic", None, "nothing but a classifier"), ("logistic", 1, "1 blocks"),
+    [("logistic", None, "single block"), ("logistic", 1, "1 blocks"),
      ("mlp", 2, "2 blocks"), ("mlp", 0, "2 blocks")],
 )  # fmt: skip
 def test_no_part_to_take_over_is_refused(name: str, blocks: int | None, what: str) -> None:
@@ -232,7 +209,7 @@ def test_every_published_file_has_its_checksum(data_folder: Path) -> None:
         raw = weights.path.read_bytes()
         assert hashlib.sha256(raw).hexdigest() == weights.sha256
         assert weights.sha256[:8] in weights.path.name
-        assert ops.blocks_of(weights.architecture)
+        assert ops.transferred(weights.architecture, weights.architecture).decides is False
 
 
 def test_other_models_have_no_published_weights(tmp_path: Path) -> None:

@@ -166,7 +166,7 @@ def test_refuses_what_the_data_cannot_give(small: Path, source: str, what: str) 
 
 def test_a_model_without_features_is_refused_only_if_parts_are_needed(small: Path) -> None:
     logistic = "task.model=logistic"
-    with pytest.raises(SpecError, match="nothing but a classifier") as refusal:
+    with pytest.raises(SpecError, match="single block") as refusal:
         scenario(small, TUNE, logistic)
     assert refusal.value.key == "task.model"
     scenario(small, logistic, "task.source={}")
