@@ -584,7 +584,8 @@ class Run:
             up, down = self._moved()
             self.rows[-1]["bytes_up"] += up
             self.rows[-1]["bytes_down"] += down
-        for client in self.clients:  # deliveries that nobody has taken in
+        waiting = [] if self.side_by_side else [client for client in self.clients if client.errand]
+        for client in waiting:  # delivered, and no server step has taken it in
             if client.errand and client.errand.participation.outcome == "done":
                 self._let_go(client, None, end)
         if self.rows:
