@@ -49,11 +49,11 @@ class UnknownName(SpecError):
 
 
 class OutOfMemory(HetsimError):
-    """A job does not fit into a device."""
+    """A job, or a value to hold, does not fit into a device."""
 
-    def __init__(self, node: str, needed: Bytes, free: Bytes) -> None:
+    def __init__(self, node: str, needed: Bytes, free: Bytes, what: str = "the job") -> None:
         self.node, self.needed, self.free = node, needed, free
-        super().__init__(f"{node}: the job needs {si(needed)}B and {si(free)}B are free")
+        super().__init__(f"{node}: {what} needs {si(needed)}B and {si(free)}B are free")
 
 
 class Interrupted(HetsimError):

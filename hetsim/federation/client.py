@@ -19,7 +19,7 @@ from hetsim.core.rng import entropy
 from hetsim.core.trace import Participation
 from hetsim.learn import ops
 from hetsim.sim.node import Node
-from hetsim.sim.requests import Compute, Sleep, Transfer
+from hetsim.sim.requests import Compute, Doze, Hold, Sleep, Transfer
 
 if TYPE_CHECKING:
     from hetsim.federation.run import Run
@@ -246,9 +246,43 @@ class Client:
         """Do work here; a Ref is held afterwards."""
         await compute(self.id, work, kind, needs)
 
+    def work(
+        self,
+        work: Ref[Any] | Cost,
+        *,
+        kind: str = "compute",
+        needs: tuple[Ref[Any], ...] | None = None,
+    ) -> Compute:
+        """Work here as a stage of a `Stream`, for all items together."""
+        return _work(self.id, work, kind, needs)
+
+    def uplink(self, value: Ref[Any] | Bytes) -> Transfer:
+        """Sending to the hub as a stage of a `Stream`, for all items together."""
+        return _send(self.id, self.hub.id, value, "upload")
+
+    def downlink(self, value: Ref[Any] | Bytes) -> Transfer:
+        """Receiving from the hub as a stage of a `Stream`, for all items together."""
+        return _send(self.hub.id, self.id, value, "download")
+
     async def sleep(self, duration: Seconds) -> None:
         """Do nothing."""
         await Sleep(duration=duration)
+
+    async def doze(self) -> None:
+        """Draw sleep power from now on, until it is to compute, send or receive (`Doze`)."""
+        await Doze(node=self.id)
+
+    async def hold(self, name: str, value: Ref[Any] | Bytes) -> None:
+        """Keep memory for `value` under `name`, instead of what is held under it (`Hold`)."""
+        await Hold(node=self.id, name=name, size=_size(value))
+
+    async def let_go(self, name: str) -> None:
+        """Hold nothing under `name` any more."""
+        await Hold(node=self.id, name=name, size=0.0)
+
+    def holds(self, name: str) -> bool:
+        """Whether it holds something under `name`: it was not let go, nor lost with the power."""
+        return name in self.node.memory.held
 
 
 LOSS: Bytes = 8.0
@@ -280,6 +314,32 @@ class Hub:
         """Do work here; a Ref is held afterwards."""
         await compute(self.id, work, kind, needs)
 
+    def work(
+        self,
+        work: Ref[Any] | Cost,
+        *,
+        kind: str = "compute",
+        needs: tuple[Ref[Any], ...] | None = None,
+    ) -> Compute:
+        """Work here as a stage of a `Stream`, for all items together."""
+        return _work(self.id, work, kind, needs)
+
+    async def hold(self, name: str, value: Ref[Any] | Bytes) -> None:
+        """Keep memory for `value` under `name`, instead of what is held under it (`Hold`)."""
+        await Hold(node=self.id, name=name, size=_size(value))
+
+    async def let_go(self, name: str) -> None:
+        """Hold nothing under `name` any more."""
+        await Hold(node=self.id, name=name, size=0.0)
+
+    def holds(self, name: str) -> bool:
+        """Whether it holds something under `name`: it was not let go, nor lost with the power."""
+        return name in self.node.memory.held
+
+
+def _size(value: Ref[Any] | Bytes) -> Bytes:
+    return float(value.nbytes) if isinstance(value, Ref) else value
+
 
 async def compute(
     node: str,
@@ -289,7 +349,22 @@ async def compute(
     until: Seconds = inf,
 ) -> Fraction:
     """Pay for `work` on `node`; it must hold `needs`, by default all inputs of a Ref."""
+    return await _work(node, work, kind, needs, until)
+
+
+def _work(
+    node: str,
+    work: Ref[Any] | Cost,
+    kind: str,
+    needs: tuple[Ref[Any], ...] | None,
+    until: Seconds = inf,
+) -> Compute:
     if isinstance(work, Cost):
-        return await Compute(node=node, cost=work, kind=kind, needs=needs or (), until=until)
+        return Compute(node=node, cost=work, kind=kind, needs=needs or (), until=until)
     needs = work.inputs if needs is None else needs
-    return await Compute(node=node, cost=work.cost, kind=kind, needs=needs, makes=work, until=until)
+    return Compute(node=node, cost=work.cost, kind=kind, needs=needs, makes=work, until=until)
+
+
+def _send(source: str, target: str, value: Ref[Any] | Bytes, kind: str) -> Transfer:
+    carries = (value,) if isinstance(value, Ref) else ()
+    return Transfer(source=source, target=target, size=_size(value), kind=kind, carries=carries)

@@ -20,6 +20,7 @@ from hetsim.core.ref import Ref
 from hetsim.core.rng import entropy, rng
 from hetsim.core.trace import Participation, Progress
 from hetsim.federation.client import Client, Errand, Hub, Late
+from hetsim.federation.pretraining import Pretraining
 from hetsim.federation.roster import Poller, Roster, Selection, Situation
 from hetsim.learn import ops
 from hetsim.learn.architecture import Architecture
@@ -53,7 +54,10 @@ class Method(Protocol):
     A method whose clients keep state (`Client.state`) may have a class attribute `on_drop`, an
     `OnDrop`; without one, state is rolled back. A method whose clients train a model that the
     server averages (`Run.average`) may have a class attribute `accepts`, the `Demand`s that it
-    meets; without one it meets none, and runs at the paces that demand nothing.
+    meets; without one it meets none, and runs at the paces that demand nothing. A method that
+    starts from pre-trained parts (`Run.pretrained_model`, `Run.source_model`) says so with an
+    attribute `pretrained` that is true: its runs then have a source, whether or not the topology
+    names one.
     """
 
     async def server(self, run: Run) -> None:
@@ -197,6 +201,7 @@ class Run:
         union: Ref[Any],
         evaluate_every: int = 1,
         on_drop: OnDrop = "rollback",
+        pretraining: Pretraining | None = None,
         progress: Callable[[Progress], None] = lambda progress: None,
     ) -> None:
         self.kernel, self.lab, self.server, self.seed = kernel, lab, server, seed
@@ -206,6 +211,7 @@ class Run:
         self.architecture, self._test, self.union = architecture, test, union
         self._every, self._progress = evaluate_every, progress
         self._on_drop: OnDrop = on_drop
+        self._pretraining = pretraining
         lab.told = self._show
         self.clients: list[Client] = []
         self.rows: list[dict[str, Any]] = []
@@ -244,6 +250,49 @@ class Run:
         model = ops.initial(self.architecture, entropy(self.seed, "learn/initial") % 2**63)
         self.kernel.give(self.server.id, model)
         self.model = model
+        return model
+
+    def pretrained_model(self, blocks: int | None = None) -> Ref[Any]:
+        """The model with pre-trained layers; the server has it from the start.
+
+        Its other layers are those of `initial_model`. Nobody pays for the pre-training.
+
+        Args:
+            blocks: how many of the first blocks are pre-trained; None for all layers but the
+                classifier, which is never taken over: the source may have other classes.
+
+        Raises:
+            SpecError: the task's model has no such layers in common with what was pre-trained.
+        """
+        model = ops.transfer(self.initial_model(), self.source_model(), blocks=blocks)
+        self.kernel.give(self.server.id, model)
+        self.model = model
+        return model
+
+    def source_model(
+        self, architecture: Architecture | None = None, classes: Sequence[int] = ()
+    ) -> Ref[Any]:
+        """A whole model that knows the source and its classes; the server has it from the start.
+
+        Nobody pays for the pre-training, and runs over one store share it.
+
+        Args:
+            architecture: kind of model; by default the task's. Samples and labels are the source's.
+            classes: labels of the source that it is pre-trained on; by default all.
+
+        Raises:
+            HetsimError: the method has not said that it starts from pre-trained parts.
+            SpecError: the source has no such classes, or there are no published weights.
+        """
+        if self._pretraining is None:
+            raise HetsimError(
+                "this run has no source to pre-train on\n"
+                "    Give the method a class attribute `pretrained = True`, or the topology a "
+                "section `source:` in `task`."
+            )
+        model = self._pretraining.model(architecture or self.architecture, classes)
+        self.kernel.give(self.server.id, model)
+        self.lab.want(model, keep=True)
         return model
 
     def require(self, cost: Callable[[Client], Cost]) -> None:

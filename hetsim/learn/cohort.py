@@ -135,7 +135,7 @@ class Cohort:
 @lru_cache
 def draws(architecture: str) -> bool:
     """Whether training a model of this architecture (canonical text) draws random numbers."""
-    shape = Architecture.parse(architecture).shape
+    shape = Architecture.parse(architecture).takes
     with chance(0), torch.no_grad():
         before = torch.default_generator.get_state()
         net(architecture).module.train()(torch.zeros(2, *shape))

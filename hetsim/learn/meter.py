@@ -1,10 +1,15 @@
 """What a model costs, counted in a dry run of two and of three samples.
 
 Floating-point operations are those of convolutions and matrix products, a multiply-add being two;
-normalisation, activations and the loss count zero. The backward pass of a layer takes twice its
-forward pass (gradient of the weights, gradient of the input), but once for the first layer with
-parameters, whose input needs no gradient. Forward hooks see what each layer really computes, so
-grouped convolutions are counted as such.
+normalisation, activations and the loss count zero. The backward pass of a layer takes its forward
+pass once for the gradient of the weights and once for that of its input, if that needs one: the
+samples need none. Forward hooks see what each layer really computes, so grouped convolutions are
+counted as such.
+
+A part of a model is measured like a whole one, on activations in place of samples. Where it gives
+no logits there is no loss: the gradient of what it gives arrives. Where the gradient of what it
+takes is sent back (`gradient`), its first layers compute that too; so the two parts of a model that
+are trained by an exchange of activations and gradients take exactly the operations of the whole.
 
 Saved bytes are what autograd keeps for the backward pass: distinct storages without parameters,
 buffers and the input, in training mode, with the loss. Two batch sizes tell what grows with the
@@ -94,7 +99,9 @@ class Sheet:
         training: operators and bytes of a forward and backward pass.
         outputs: elements a sample that all leaf modules produce.
         saved: bytes a sample kept for the backward pass.
-        input_bytes: of a sample, float32.
+        input_bytes: of what it takes for a sample, float32.
+        output_bytes: of what it gives for a sample, float32.
+        gradient: whether training computes the gradient of what it takes.
         working_bytes: the largest input and output of one layer, a sample.
     """
 
@@ -111,6 +118,8 @@ class Sheet:
     outputs: int
     saved: Bytes
     input_bytes: Bytes
+    output_bytes: Bytes
+    gradient: bool
     working_bytes: Bytes
 
     @property
@@ -119,19 +128,27 @@ class Sheet:
         return self.forward + self.backward
 
 
-@lru_cache(maxsize=256)
-def measure(architecture: Architecture) -> Sheet:
+def measure(architecture: Architecture, *, gradient: bool = False) -> Sheet:
     """Count an architecture.
+
+    Args:
+        architecture: a model or a part of one.
+        gradient: whether training also computes the gradient of what it takes, to be sent back.
 
     Raises:
         SpecError: unknown model or option, or samples too small for it.
     """
+    return _measured(architecture, gradient)
+
+
+@lru_cache(maxsize=256)
+def _measured(architecture: Architecture, gradient: bool) -> Sheet:
     single_thread()
     with chance(0):
         module = architecture.build().train()
     with _watched(module) as layers:
-        two = _dry_run(module, architecture, 2)
-    three = _dry_run(module, architecture, 3)
+        two = _dry_run(module, architecture, 2, gradient)
+    three = _dry_run(module, architecture, 3, gradient)
     growing = three.saved - two.saved
     fixed = two.saved - 2 * growing
     parameters = list(module.parameters())
@@ -150,7 +167,9 @@ def measure(architecture: Architecture) -> Sheet:
         training=_pass(two.training, three.training),
         outputs=sum(layer.outputs for layer in layers),
         saved=growing + fixed // _BATCH,
-        input_bytes=prod(architecture.shape) * FLOAT,
+        input_bytes=prod(architecture.takes) * FLOAT,
+        output_bytes=prod(architecture.gives) * FLOAT,
+        gradient=gradient,
         working_bytes=max(layer.inputs + layer.outputs for layer in layers) * FLOAT,
     )
 
@@ -165,14 +184,17 @@ def train_cost(
     momentum: bool,
     decay: bool = False,
     anchors: int = 0,
+    gradient: bool = False,
 ) -> Cost:
     """Work of `steps` optimizer steps on `samples` samples in batches of `batch`.
 
-    `anchors` are models that every step is pulled towards. Peak memory: weights, gradients,
-    optimizer state, anchors, buffers, and one batch of inputs and saved activations.
+    `anchors` are models that every step is pulled towards; `gradient` says that the gradient of
+    what the part takes is computed too. Peak memory: weights, gradients, optimizer state, anchors,
+    buffers, and one batch of inputs, saved activations, and gradients that arrive and leave.
     """
-    sheet = measure(architecture)
+    sheet = measure(architecture, gradient=gradient)
     weights = sheet.parameter_bytes
+    exchanged = sheet.input_bytes * gradient + sheet.output_bytes * (not architecture.decides)
     copies = 2 + momentum + anchors
     terms = 1 + 2 * momentum + decay + 2 * anchors
     touched = 3 + 5 * momentum + 3 * decay + 6 * anchors
@@ -182,15 +204,53 @@ def train_cost(
         + samples * sheet.training.growing,
         memory=copies * weights
         + (sheet.state_bytes - weights)
-        + min(batch, samples) * (sheet.input_bytes + sheet.saved),
+        + min(batch, samples) * (sheet.input_bytes + sheet.saved + exchanged),
         steps=steps,
         samples=samples,
         operators=steps * (sheet.training.operators + terms * sheet.tensors),
     )
 
 
+def exchange_cost(
+    architecture: Architecture,
+    *,
+    steps: int,
+    batch: int,
+    samples: int,
+    momentum: bool,
+    decay: bool = False,
+) -> tuple[Cost, Cost]:
+    """Work of training a part by the gradients that arrive: up to what it gives, and from then on.
+
+    Both together are `train_cost`. The memory of a batch is held from the first to the second; the
+    steps and samples are those of the first.
+    """
+    sheet = measure(architecture)
+    whole = train_cost(
+        architecture, steps=steps, batch=batch, samples=samples, momentum=momentum, decay=decay
+    )
+    ahead = Cost(
+        flops=float(sheet.forward * samples),
+        traffic=steps * sheet.inference.fixed + samples * sheet.inference.growing,
+        memory=whole.memory,
+        steps=steps,
+        samples=samples,
+        operators=steps * sheet.inference.operators,
+    )
+    back = Cost(
+        flops=whole.flops - ahead.flops,
+        traffic=whole.traffic - ahead.traffic,
+        memory=whole.memory,
+        operators=whole.operators - ahead.operators,
+    )
+    return ahead, back
+
+
 def forward_cost(architecture: Architecture, samples: int, batch: int) -> Cost:
-    """Work of a forward pass over `samples` samples; peak memory holds the largest layer."""
+    """Work of a forward pass over `samples` samples.
+
+    Nothing is kept for a backward pass: peak memory holds weights, a batch and the largest layer.
+    """
     sheet = measure(architecture)
     steps = ceil(samples / batch)
     return Cost(
@@ -226,7 +286,6 @@ def _watched(module: nn.Module) -> Iterator[list[Layer]]:
 
     def record(child: nn.Module, given: tuple[Tensor, ...], out: Tensor) -> None:
         weights = sum(p.numel() for p in child.parameters())
-        first = weights > 0 and not any(layer.parameters for layer in layers)
         forward = _flops(child, out[:1])
         layers.append(
             Layer(
@@ -234,7 +293,7 @@ def _watched(module: nn.Module) -> Iterator[list[Layer]]:
                 kind=type(child).__name__,
                 parameters=weights,
                 forward=forward,
-                backward=forward if first else 2 * forward,
+                backward=2 * forward if given[0].requires_grad else forward,
                 inputs=given[0][0].numel(),
                 outputs=out[0].numel(),
             )
@@ -264,14 +323,15 @@ def _pass(two: Tally, three: Tally) -> Pass:
     return Pass(two.launches, two.traffic - 2 * growing, growing)
 
 
-def _dry_run(module: nn.Module, architecture: Architecture, batch: int) -> _DryRun:
+def _dry_run(module: nn.Module, architecture: Architecture, batch: int, gradient: bool) -> _DryRun:
     """Train on one batch of zeros; the module's own tensors and the input count as not saved.
 
     Raises:
         SpecError: the module cannot take such samples.
     """
-    x = torch.zeros(batch, *architecture.shape)
+    x = torch.zeros(batch, *architecture.takes, requires_grad=gradient)
     y = torch.zeros(batch, dtype=torch.long)
+    arriving = None if architecture.decides else torch.zeros(batch, *architecture.gives)
     known = {t.untyped_storage().data_ptr() for t in (*module.state_dict().values(), x)}
     saved: dict[int, Tensor] = {}
 
@@ -282,15 +342,17 @@ def _dry_run(module: nn.Module, architecture: Architecture, batch: int) -> _DryR
     with Operators() as operators:
         with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
             try:
-                logits = module(x)
+                given = module(x)
                 inference = operators.tally
-                loss = F.cross_entropy(logits, y)
+                if arriving is None:
+                    given = F.cross_entropy(given, y)
             except RuntimeError as fault:
                 raise SpecError(
                     f'model "{architecture.name}" cannot take samples of shape '
                     f"{architecture.shape}: {fault}"
                 ) from fault
-        torch.autograd.grad(loss, list(module.parameters()))
+        wanted = [*module.parameters(), *([x] if gradient else [])]
+        torch.autograd.grad(given, wanted, arriving)
     nbytes = sum(
         tensor.untyped_storage().nbytes() for where, tensor in saved.items() if where not in known
     )

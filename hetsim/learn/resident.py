@@ -2,11 +2,14 @@
 
 A shard's Ref is leaf: its value is which rows it has, and every process that computes holds the
 samples. Samples are stored as they came (bytes for images) and normalised when they are gathered.
+Those of the source that parts are pre-trained on have a hash, a mean and a deviation of their own,
+so that what is learned from them is named by them alone, whatever the task.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +18,8 @@ from torch import Tensor
 
 from hetsim.core.errors import SpecError
 from hetsim.core.ref import Ref
-from hetsim.learn.data.base import Dataset, Labels
+from hetsim.learn.data.base import Dataset, Labels, Source
+from hetsim.learn.numerics import State
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +35,14 @@ class Resident:
 
     Attributes:
         dataset: what it holds.
+        weights: how published weights are read, by the hash of their file.
     """
 
     def __init__(self, dataset: Dataset) -> None:
         self.dataset = dataset
-        self._rows: dict[str, Rows] = {}
-        self._tensors: dict[str, tuple[Tensor, Tensor]] = {}
-        axes = (1,) * (len(dataset.shape) - 1)
-        self._mean = torch.tensor(dataset.mean, dtype=torch.float32).reshape(-1, *axes)
-        self._std = torch.tensor(dataset.std, dtype=torch.float32).reshape(-1, *axes)
+        self.weights: dict[str, Callable[[], State]] = {}
+        self._rows: dict[tuple[str, str], Rows] = {}
+        self._tensors: dict[str, tuple[Tensor, Tensor, Tensor, Tensor]] = {}
 
     def shard(self, rows: np.ndarray, split: str = "train") -> Ref[Rows]:
         """The shard of the given rows of a split ("train", "test", "source").
@@ -52,8 +55,9 @@ class Resident:
         if index.size and (index.min() < 0 or index.max() >= size):
             raise SpecError(f"{self.dataset.name}: rows outside its {size} {split} samples")
         digest = hashlib.blake2b(index.astype("<i8").tobytes(), digest_size=16).hexdigest()
-        self._rows[f"{split}/{digest}"] = Rows(split, index)
-        return Ref.of("shard", data=self.dataset.hash, rows=digest, split=split, samples=len(index))
+        self._rows[split, digest] = Rows(split, index)
+        data = self._home(split).hash
+        return Ref.of("shard", data=data, rows=digest, split=split, samples=len(index))
 
     def whole(self, split: str) -> Ref[Rows]:
         """The shard of all rows of a split."""
@@ -65,9 +69,10 @@ class Resident:
         Raises:
             KeyError: a shard of other data.
         """
-        if ref.arg("data") != self.dataset.hash:
+        split: str = ref.arg("split")
+        if ref.arg("data") != self._home(split).hash:
             raise KeyError(f"{ref} is not a shard of {self.dataset.name}")
-        return self._rows[f"{ref.arg('split')}/{ref.arg('rows')}"]
+        return self._rows[split, ref.arg("rows")]
 
     def samples(self, ref: Ref[Rows]) -> int:
         """Number of samples of a shard."""
@@ -80,12 +85,26 @@ class Resident:
 
     def gather(self, split: str, index: Tensor) -> tuple[Tensor, Tensor]:
         """Normalised samples [n, *shape] float32 and labels [n] int64 of the given rows."""
-        x, y = self._split(split)
+        x, y, mean, std = self._split(split)
         picked = x.index_select(0, index).to(torch.float32)
-        return picked.sub_(self._mean).div_(self._std), y.index_select(0, index)
+        return picked.sub_(mean).div_(std), y.index_select(0, index)
 
-    def _split(self, name: str) -> tuple[Tensor, Tensor]:
+    def _home(self, split: str) -> Dataset | Source:
+        """What a split belongs to."""
+        source = self.dataset.source
+        return source if split == "source" and source is not None else self.dataset
+
+    def _split(self, name: str) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Samples and labels as stored, and mean and deviation by channel."""
         if name not in self._tensors:
             x, y = self.dataset.split(name)
-            self._tensors[name] = torch.from_numpy(x), torch.from_numpy(y.astype(np.int64))
+            home = self._home(name)
+            self._tensors[name] = (
+                torch.from_numpy(x), torch.from_numpy(y.astype(np.int64)),
+                _by_channel(home.mean, x), _by_channel(home.std, x),
+            )  # fmt: skip
         return self._tensors[name]
+
+
+def _by_channel(values: tuple[float, ...], x: np.ndarray) -> Tensor:
+    return torch.tensor(values, dtype=torch.float32).reshape(-1, *(1,) * (x.ndim - 2))

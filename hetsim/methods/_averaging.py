@@ -52,11 +52,15 @@ class Averaging:
 
     async def server(self, run: Run) -> None:
         """Rounds of: select, train locally, average, report."""
-        model = run.initial_model()
+        model = self.start(run)
         run.require(lambda client: self.work(client, model))
         while run.going:
             model = await run.average(self.client, model, weigh=self.weigh)
             await run.report(model)
+
+    @abstractmethod
+    def start(self, run: Run) -> Ref[Any]:
+        """The first server model."""
 
     def weigh(self, client: Client) -> float:
         """What the client's update weighs in the mean."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from hetsim.core.ref import Ref
+from hetsim.federation.run import Run
 from hetsim.methods._averaging import Averaging
 
 
@@ -20,3 +22,7 @@ class FedAvg(Averaging):
     def training(self) -> dict[str, Any]:
         """Nothing but SGD."""
         return self.local_sgd
+
+    def start(self, run: Run) -> Ref[Any]:
+        """The untrained model."""
+        return run.initial_model()

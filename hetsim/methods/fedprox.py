@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from hetsim.core.ref import Ref
+from hetsim.federation.run import Run
 from hetsim.methods._averaging import Averaging
 
 
@@ -28,3 +30,7 @@ class FedProx(Averaging):
     def training(self) -> dict[str, Any]:
         """SGD and the pull."""
         return {**self.local_sgd, "proximal": self.mu}
+
+    def start(self, run: Run) -> Ref[Any]:
+        """The untrained model."""
+        return run.initial_model()

@@ -157,7 +157,7 @@ class Network:
             for way in leg.routes:
                 self._renew(way)
         for job in tuple(leg.jobs):
-            if follows or not leg.line or len(job.parts) > 1:
+            if follows or not leg.line or job.pipe:
                 job.refresh()
         if follows and leg.back is not leg:  # acknowledgements pass it too
             for job in tuple(leg.back.jobs):

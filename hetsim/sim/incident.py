@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from hetsim.core.errors import si
 from hetsim.core.quantities import Rate, Seconds
 from hetsim.sim.clock import Call
+from hetsim.sim.presence import CRASHED
 
 if TYPE_CHECKING:
     from hetsim.sim.kernel import Kernel
@@ -54,9 +55,9 @@ class Incidents:
         One that never comes back is off.
         """
         self._serial += 1
-        reason, presence = f"crashed ({self._serial})", self.presences[name]
+        reason, presence = f"{CRASHED} ({self._serial})", self.presences[name]
         away = "off" if lasts is None else "idle"
-        leave = partial(presence.leave, reason, away, "crashed")
+        leave = partial(presence.leave, reason, away, CRASHED)
         self.at(when, leave, lasts, partial(presence.come, reason))
 
     def pause(self, name: str, when: Seconds, lasts: Seconds | None) -> None:

@@ -1,22 +1,34 @@
 """A job: work and bytes that progress together as one activity.
 
-A compute job has one part, a transfer one, a stream several. The job knows what a unit of progress
-takes of processors and links at the present operating points, and asks again when they change.
+A compute job has one part, a transfer one, a stream as many as it has stages. The job knows what a
+unit of progress takes of processors and links at the present operating points, and asks again when
+they change.
+
+A stream of n items is a flow at the pace of its slowest stage (or of its window), and then a drain:
+what the last item needs beside its turn at that stage. Both together are what a pipeline takes
+alone. Where others share, the pace follows from sharing. The drain is then longer, by the turns of
+the others at a shared stage up to the time between two items: who shares the slowest stage waits
+for its own turn there, and for all other stages after the last one. An item is through once the
+drain behind it is over, so a stream that is cut short tells how many are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from math import inf
+from math import floor, inf
 from typing import NamedTuple
 
 from hetsim.core.cost import Cost
-from hetsim.core.quantities import Bytes, Joules, Seconds
+from hetsim.core.quantities import Bytes, Fraction, Joules, Seconds
+from hetsim.sim.clock import Call
 from hetsim.sim.network.base import Route
 from hetsim.sim.node import Node
-from hetsim.sim.requests import pipeline_time
+from hetsim.sim.pipeline import Stop, loop_time, pipeline_time
 from hetsim.sim.sharing import Activity, Drawn, Resource, Sharing
+
+_WHOLE = 1e-9
+"""By how much of an item less one counts as through: rounding."""
 
 
 class Work(NamedTuple):
@@ -35,13 +47,28 @@ class Flow(NamedTuple):
     kind: str
 
 
+class Pipe(NamedTuple):
+    """How the items of a stream follow each other.
+
+    Attributes:
+        items: how many.
+        window: how many may be inside at once.
+        ways: routes whose latency an item waits for on its way to each part, and after the last.
+    """
+
+    items: int
+    window: float
+    ways: tuple[tuple[Route, ...], ...]
+
+
 @dataclass(slots=True)
 class _Terms:
-    """What one unit of progress, the whole job, takes."""
+    """What one unit of progress, the whole job, takes; of each part, how long and where alone."""
 
     uses: dict[Resource, float] = field(default_factory=dict[Resource, float])
     payers: dict[Drawn, dict[str, Joules]] = field(default_factory=dict[Drawn, dict[str, Joules]])
     alone: list[Seconds] = field(default_factory=list[Seconds])
+    places: list[object] = field(default_factory=list[object])
     prices: list[Joules] = field(default_factory=list[Joules])
 
 
@@ -50,13 +77,16 @@ class Job:
 
     Attributes:
         parts: what it consists of.
+        pipe: of a stream; None for one compute or one transfer.
         joules: drawn above base so far, by part.
         activity: while it is in progress.
+        alone: what a stream would take with everything to itself.
+        through: share of a stream's items that were through when it was stopped.
     """
 
     __slots__ = (
-        "_finish", "_marked", "_prices", "_workers", "activity", "items", "joules", "parts",
-        "sharing", "window",
+        "_began", "_cycle", "_drain", "_ends", "_fill", "_finish", "_flowed", "_marked", "_met",
+        "_prices", "_workers", "activity", "alone", "joules", "parts", "pipe", "sharing", "through",
     )  # fmt: skip
 
     def __init__(
@@ -64,21 +94,25 @@ class Job:
         sharing: Sharing,
         parts: tuple[Work | Flow, ...],
         finish: Callable[[Job], None],
-        *,
-        items: int = 1,
-        window: float = inf,
+        pipe: Pipe | None = None,
     ) -> None:
-        self.sharing, self.parts, self._finish = sharing, parts, finish
-        self.items, self.window = items, window
+        self.sharing, self.parts, self.pipe, self._finish = sharing, parts, pipe, finish
         self.joules = [0.0] * len(parts)
         self._marked: Joules = 0.0
         self.activity: Activity | None = None
         self._prices: list[Joules] = []
         self._workers = dict.fromkeys([part.node for part in parts if isinstance(part, Work)])
+        if pipe:
+            self.alone: Seconds = inf
+            self.through: Fraction = 0.0
+            self._fill = self._cycle = 0.0
+            self._began = self._flowed = self._ends = 0.0
+            self._met: dict[Resource, int] = {}
+            self._drain: Call | None = None
 
     def start(self) -> None:
         """Let it progress from now on."""
-        if len(self.parts) == 1 and isinstance(flow := self.parts[0], Flow):
+        if self.pipe is None and isinstance(flow := self.parts[0], Flow):
             route = flow.route
             self.activity = Activity(
                 flow.size, route.uses, self._complete,
@@ -94,8 +128,11 @@ class Job:
         self.activity = Activity(
             1.0, terms.uses, self._complete, weight=weight, cap=cap, payers=terms.payers
         )
+        if self.pipe:
+            self._began = self.sharing.env.now
+            self._met = {line: line.count for line in terms.uses}
         self.sharing.start(self.activity)
-        if len(self.parts) > 1:  # its cap follows from how fast each part is alone
+        if self.pipe:  # its cap follows from how fast each part is alone
             for line in terms.uses:
                 line.followers[self] = self.refresh
 
@@ -103,7 +140,7 @@ class Job:
         """Operating points or lines changed: price the rest of the job again."""
         if not self.activity:
             return
-        if len(self.parts) == 1 and isinstance(flow := self.parts[0], Flow):
+        if self.pipe is None and isinstance(flow := self.parts[0], Flow):
             route = flow.route
             self.sharing.reprice(self.activity, route.uses, route.payers, route.weight, route.cap)
             return
@@ -114,26 +151,68 @@ class Job:
         weight, cap = self._share(terms)
         self.sharing.reprice(self.activity, terms.uses, terms.payers, weight, cap)
 
-    def stop(self) -> float:
+    def stop(self) -> Fraction:
         """End it now; returns the share that was done."""
-        if not self.activity:
-            return 0.0
-        progress = self.sharing.stop(self.activity)
-        self._end()
-        return progress
+        if self.activity:
+            progress = self.sharing.stop(self.activity)
+            if self.pipe:
+                self._flowed = self.sharing.env.now - self._began
+                self.through = self._whole(progress, self._rest(self.activity))
+            self._end()
+            return progress
+        if self.pipe and self._drain:
+            self._drain.cancel()
+            self._drain = None
+            self.through = self._whole(1.0, self._ends - self.sharing.env.now)
+            return 1.0
+        return 0.0
 
     def costs_on(self, node: Node) -> list[Cost]:
         """The costs of its parts on `node`."""
         return [part.cost for part in self.parts if isinstance(part, Work) and part.node is node]
 
     def _complete(self) -> None:
+        assert self.activity
+        rest = self._rest(self.activity) if self.pipe else 0.0
         self._end()
+        if rest > 0.0:
+            env = self.sharing.env
+            self._flowed, self._ends = env.now - self._began, env.now + rest
+            self._drain = Call(env, self._drained, rest)
+        else:
+            self._finish(self)
+
+    def _drained(self) -> None:
+        self._drain = None
         self._finish(self)
+
+    def _rest(self, activity: Activity) -> Seconds:
+        """How long the drain of a stream is, with those that it has met."""
+        assert self.pipe
+        most = turns = 0.0
+        for line, use in activity.uses.items():
+            others = max(self._met[line], line.count)
+            if others and line.capacity > 0.0:
+                mine = use / line.capacity / self.pipe.items
+                if others * mine > most:  # of several shared stages the fullest holds them up
+                    most = others * mine
+                    turns = max(0.0, min(most, self._cycle - mine))
+        return self._fill + turns
+
+    def _whole(self, progress: Fraction, rest: Seconds) -> Fraction:
+        """Share of the items that are through, with a drain of `rest` behind what is done."""
+        assert self.pipe
+        if progress <= 0.0:
+            return 0.0
+        items = self.pipe.items
+        pace = self._flowed / (progress * items)
+        through = progress * items - rest / pace if pace > 0.0 else 0.0
+        return max(0.0, floor(through + _WHOLE) / items)
 
     def _end(self) -> None:
         self._mark()
         assert self.activity
-        if len(self.parts) > 1:
+        if self.pipe:
             for line in self.activity.uses:
                 line.followers.pop(self, None)
         self.activity = None
@@ -143,7 +222,7 @@ class Job:
     def _mark(self) -> None:
         """Split the joules since the last mark over the parts, by price."""
         assert self.activity
-        if len(self.parts) == 1:
+        if self.pipe is None:
             self.joules[0] = self.activity.joules
             return
         fresh = self.activity.joules - self._marked
@@ -162,6 +241,7 @@ class Job:
                 processor = part.node.processor
                 terms.uses[processor] = terms.uses.get(processor, 0.0) + effort.duration
                 terms.alone.append(effort.duration)
+                terms.places.append(processor)
                 bills = {part.node: part.node.kinds(effort)}
             else:
                 for resource, use in part.route.uses.items():
@@ -169,6 +249,7 @@ class Job:
                     if resource.tariff:
                         price += use * part.size * resource.tariff[2]
                 terms.alone.append(part.route.duration(part.size))
+                terms.places.append(part.route.bottleneck)
                 bills = {
                     node: {kind: joules * part.size for kind, joules in kinds.items()}
                     for node, kinds in part.route.payers.items()
@@ -182,19 +263,45 @@ class Job:
         return terms
 
     def _share(self, terms: _Terms) -> tuple[float | None, float]:
-        """Weight and cap: bytes compete by throughput, processor seconds by time.
+        """Weight and cap: bytes compete by throughput, processor seconds by time, items in turn.
 
-        A stream weighs as much as its bytes do; jobs on its processors weigh as much as it does.
-        A line that is down now limits nothing for ever, so it sets no cap.
+        Streams that share a place progress there by as many items a second, whatever is in them.
+        Beside plain flows an item counts as many bytes as one of the run's first stream has; jobs
+        on the processors of a stream weigh as much as it does.
         """
+        sharing = self.sharing
         flows = [part for part in self.parts if isinstance(part, Flow)]
-        weight = max((flow.route.weight / flow.size for flow in flows), default=None)
         cap = min((flow.route.cap / flow.size for flow in flows), default=inf)
-        if len(self.parts) == 1:
-            return weight, cap
-        each = [seconds / self.items for seconds in terms.alone]
-        alone = pipeline_time(each, self.items, self.window)
-        alone += sum(flow.route.latency for flow in flows)
-        if weight is None and len(self._workers) > 1:
+        if self.pipe is None:
+            return None, cap
+        self._plan(terms, self.pipe)
+        weight = max((flow.route.weight for flow in flows), default=None)
+        if weight is not None:
+            items = self.pipe.items
+            sharing.item = sharing.item or max(flow.size for flow in flows) / items
+            weight /= items * sharing.item
+        elif len(self._workers) > 1:
             weight = 1.0 / max(terms.alone)
-        return weight, min(cap, 1.0 / alone if alone < inf else inf)
+        return weight, min(cap, 1.0 / (self._cycle * self.pipe.items) if self._cycle else inf)
+
+    def _plan(self, terms: _Terms, pipe: Pipe) -> None:
+        """What a stream takes alone: so many items at a pace, and the drain."""
+        items, window, ways = pipe
+        each = [seconds / items for seconds in terms.alone]
+        lags = [sum([route.latency for route in routes]) for routes in ways]
+        through = sum(each) + sum(lags)
+        places = [terms.places.index(place) for place in terms.places]
+        busy = [0.0] * len(each)
+        for place, seconds in zip(places, each, strict=True):
+            busy[place] += seconds
+        if len(set(places)) == len(places):
+            self.alone = pipeline_time(each, items, window, sum(lags))
+        else:
+            stops = map(Stop, [*places, -1], [*each, 0.0], lags)
+            self.alone = loop_time(tuple(stops), items, window)
+        if self.alone == inf:  # a line is down, and limits nothing for ever
+            self._cycle = 0.0
+            return
+        least = max(max(busy), through / int(window) if window < items else 0.0)
+        self._fill = min(max(0.0, self.alone - items * least), through)
+        self._cycle = (self.alone - self._fill) / items

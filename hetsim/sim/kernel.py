@@ -34,7 +34,9 @@ from hetsim.sim.node import Node
 from hetsim.sim.presence import lowest
 from hetsim.sim.requests import (
     Compute,
+    Doze,
     Gather,
+    Hold,
     Inbox,
     Launch,
     Observe,
@@ -47,7 +49,7 @@ from hetsim.sim.requests import (
     Transfer,
 )
 from hetsim.sim.sharing import Sharing
-from hetsim.sim.waits import TURN, Family, Jobs, Mail, Nap, Value, Wait, why_off
+from hetsim.sim.waits import TURN, Family, Jobs, Mail, Nap, Room, Value, Wait, why_off
 
 Observer = Callable[[Sequence[Ref[Any]]], list[Any]]
 """Computes learned values; takes no simulated time."""
@@ -157,7 +159,7 @@ class Kernel:
         for task in list(self._tasks[node.name]):
             self.doom(task, Dropped(cause))
         for task in self._all_tasks():
-            if isinstance(task.waiting, Jobs) and task.waiting.touches(node.name):
+            if isinstance(task.waiting, Jobs | Room) and task.waiting.touches(node.name):
                 self.resume(
                     task, None, Dropped(cause, task.waiting.cancel(cause), f"{node.name} left")
                 )
@@ -204,6 +206,7 @@ class Kernel:
             raise HetsimError(f"the server stopped: {outcome.dropped}")
         for each in self.nodes.values():
             each.settle(outcome.finished)
+            each.memory.lose()
         self.trace.counters.sort(key=attrgetter("t"))
         return outcome.finished
 
@@ -349,12 +352,14 @@ class Kernel:
     def _serve(self, task: Task, request: Request[Any]) -> Any:
         """Begin to answer; the answer if there is one at once, else `_LATER`."""
         match request:
-            case Compute(until=until) | Transfer(until=until):
-                return _LATER if Jobs(self, task, (request,)).start(until) else 1.0
-            case Stream(stages=stages, items=items, window=window):
-                return _LATER if Jobs(self, task, stages, items, window).start() else 1.0
+            case Compute(until=until) | Transfer(until=until) | Stream(until=until):
+                return _LATER if Jobs(self, task, request).start(until) else 1.0
             case Sleep():
                 task.waiting = Nap(self, task, request)
+            case Hold():
+                return _LATER if Room(self, task, request).start() else None
+            case Doze(node=node):
+                return self._doze(self.node(node))
             case Gather():
                 Family(self, task, request).start()
             case Launch():
@@ -371,6 +376,25 @@ class Kernel:
             case _:
                 raise HetsimError(f"a script awaits {request!r}, which the kernel cannot answer")
         return _LATER
+
+    def _doze(self, node: Node) -> None:
+        """Let a node sleep until it is asked for something."""
+        if not node.present:
+            raise Dropped(why_off(node), detail=f"{node.name} is away")
+        scripts = self._tasks[node.name]
+        if (
+            node.jobs
+            or node.activities
+            or any(
+                isinstance(task.waiting, Jobs) and task.waiting.touches(node.name)
+                for task in scripts
+            )
+        ):
+            raise HetsimError(
+                f"{node.name} cannot doze while it is at work\n"
+                "    Let it doze once it computes, sends and receives nothing."
+            )
+        node.switch("sleep")
 
     def _launch(self, task: Task, request: Launch) -> None:
         """Let children play on; each delivers into the inbox when it ends."""

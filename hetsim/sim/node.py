@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Protocol
 import simpy
 
 from hetsim.core.cost import Cost
+from hetsim.core.errors import si
 from hetsim.core.quantities import Bytes, Fraction, Joules, Seconds, Watts
 from hetsim.core.trace import BASE_KINDS, Counter, Note, Trace
 from hetsim.sim.battery import BatteryState
@@ -403,10 +404,18 @@ class Node:
         self.govern()
 
     def switch(self, state: str) -> None:
-        """Enter a base state: "off", "sleep" or "idle"."""
+        """Enter a base state: "off", "sleep" or "idle"; memory is lost with the power."""
         self.settle(self.env.now)
         self.state = state
+        if state == "off":
+            self.forget()
         self._renew(self.env.now)
+
+    def forget(self) -> None:
+        """Lose what is held in memory."""
+        if lost := self.memory.lose():
+            text = f"lost {si(lost)}B that it held in memory"
+            self.trace.notes.append(Note(self.env.now, self.name, "memory", text))
 
     # --- clocks ---------------------------------------------------------------------------------
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 OFF_CHARGER = "left the charger"
 """The absence of a node that is there only while it is charged."""
+CRASHED = "crashed"
+"""How the absences of a node begin that has crashed, and so has lost what it held in memory."""
 _DEPTHS = ("off", "sleep", "idle")
 
 
@@ -36,6 +38,8 @@ class Presence:
             self._kernel.kill(self._node, "churn", away, why or absence)
         else:
             self._sink()
+        if absence.startswith(CRASHED):
+            self._node.forget()
 
     def come(self, absence: str) -> None:
         """One reason to be away is gone."""

@@ -18,7 +18,7 @@ from math import inf
 
 import simpy
 
-from hetsim.core.quantities import Joules, Seconds
+from hetsim.core.quantities import Bytes, Joules, Seconds
 from hetsim.sim.activity import Activity, Drawn, Resource, Tariff
 from hetsim.sim.bundle import Bundle
 from hetsim.sim.clock import SOLVE, Call
@@ -33,11 +33,13 @@ class Sharing:
 
     Attributes:
         solves: how often a component was solved, for tests and benchmarks.
+        item: bytes of an item of the first stream; 0 as long as there was none.
     """
 
     def __init__(self, env: simpy.Environment) -> None:
         self.env = env
         self.solves = 0
+        self.item: Bytes = 0.0
         self._serial = count(1).__next__
         self._bundles: dict[tuple[tuple[Resource, ...], bool], Bundle] = {}
         self._loose: dict[Bundle, None] = {}

@@ -6,7 +6,7 @@ given up at any instant, which charges what was used until then and nothing more
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -14,18 +14,20 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from hetsim.core.errors import Cause, Dropped, OutOfMemory
 from hetsim.core.quantities import Bytes, Fraction, Seconds
 from hetsim.sim.clock import CUT, DEADLINE, Call
-from hetsim.sim.job import Flow, Job, Work
+from hetsim.sim.job import Flow, Job, Pipe, Work
 from hetsim.sim.memory import MemoryState
 from hetsim.sim.network.base import Route
 from hetsim.sim.node import Node
+from hetsim.sim.pipeline import pipeline_time
 from hetsim.sim.requests import (
     Compute,
     Gather,
+    Hold,
     Outcome,
     Receive,
     Sleep,
+    Stream,
     Transfer,
-    pipeline_time,
 )
 
 if TYPE_CHECKING:
@@ -82,20 +84,17 @@ class Jobs:
     """A wait for a compute, a transfer or a stream of both."""
 
     __slots__ = (
-        "alarm", "alone", "claims", "items", "job", "kernel", "latency", "parts", "queued",
-        "routes", "stages", "t0", "task", "window",
+        "alarm", "alone", "claims", "job", "kernel", "latency", "parts", "queued", "routes",
+        "stages", "stream", "t0", "task",
     )  # fmt: skip
 
-    def __init__(
-        self,
-        kernel: Kernel,
-        task: Task,
-        stages: Sequence[Compute | Transfer],
-        items: int = 1,
-        window: float = inf,
-    ) -> None:
-        self.kernel, self.task, self.stages = kernel, task, stages
-        self.items, self.window = items, window
+    def __init__(self, kernel: Kernel, task: Task, request: Compute | Transfer | Stream) -> None:
+        self.kernel, self.task = kernel, task
+        self.stages: Sequence[Compute | Transfer]
+        if isinstance(request, Stream):
+            self.stream, self.stages = request, request.stages
+        else:
+            self.stream, self.stages = None, (request,)
         self.t0 = kernel.env.now
         self.parts: tuple[Work | Flow | None, ...] = ()
         self.claims: dict[Node, Bytes] = {}
@@ -108,8 +107,13 @@ class Jobs:
 
     def start(self, until: Seconds = inf) -> bool:
         """Begin, to be cut at `until`; False if there is nothing to wait for."""
-        for stage in self.stages:
-            self._check(stage)
+        if self.stream:
+            coming = set[tuple[str, str]]()
+            for stage in self.stages:
+                self._check(stage, coming)
+                coming.update(_brings(stage))
+        else:
+            self._check(self.stages[0])
         self.parts = tuple([self._part(stage) for stage in self.stages])
         self._check_memory()
         self.task.waiting = self
@@ -129,19 +133,32 @@ class Jobs:
         kernel = self.kernel
         timed = tuple([part for part in self.parts if part])
         if timed:
-            self.job = Job(kernel.sharing, timed, self._done, items=self.items, window=self.window)
+            self.job = Job(kernel.sharing, timed, self._done, self._pipe())
         delay = latency = 0.0
         for route in self.routes:
             delay = max(delay, route.begin(self.job))
             latency += route.latency
-        if len(self.stages) == 1:
+        if self.stream is None:
             self.alone[0] += delay
-        if len(self.stages) == 1 or not timed:  # otherwise the job's own time includes it
             delay += latency
+        elif not timed:
+            delay += pipeline_time((), self.stream.items, self.stream.window, latency)
         if delay:
             self.latency = Call(kernel.env, self._arrived, delay)
             return True
         return self._begin()
+
+    def _pipe(self) -> Pipe | None:
+        """How the items of a stream follow each other."""
+        if self.stream is None:
+            return None
+        routes, ways = iter(self.routes), [list[Route]()]
+        for stage, part in zip(self.stages, self.parts, strict=True):
+            if isinstance(stage, Transfer):
+                ways[-1].append(next(routes))
+            if part:
+                ways.append([])
+        return Pipe(self.stream.items, self.stream.window, tuple(map(tuple, ways)))
 
     def cancel(self, cause: Cause | Literal["cut"]) -> Fraction:
         """Give it up now."""
@@ -152,13 +169,15 @@ class Jobs:
             self.queued = None
             self._tell_wait(cause)
             return 0.0
-        progress = 0.0
+        progress = through = 0.0
         if self.latency:
             self.latency.cancel()
         elif self.job:
-            progress = self.job.stop()
+            progress = through = self.job.stop()
+            if self.stream:
+                through = self.job.through
         self._finish(progress, cause)
-        return progress
+        return through
 
     def _arrived(self) -> None:
         """The latency is over."""
@@ -180,10 +199,8 @@ class Jobs:
         for index, part in enumerate(self.parts):
             if isinstance(part, Work):
                 self.alone[index] = part.node.effort(part.cost).duration
-        if len(self.stages) > 1:
-            parts = [alone / self.items for alone in self.alone]
-            whole = pipeline_time(parts, self.items, self.window)
-            self.alone = [whole] * len(parts)
+        if self.stream and self.job:
+            self.alone = [self.job.alone] * len(self.parts)
 
     def touches(self, node: str) -> bool:
         """Whether `node` takes part."""
@@ -221,28 +238,32 @@ class Jobs:
         self.task.last = last
         self.job = None  # which knows this wait, too
 
-    def _check(self, stage: Compute | Transfer) -> None:
-        """Refuse what cannot be: a node that is away, or a value that is not there."""
+    def _check(self, stage: Compute | Transfer, coming: Container[tuple[str, str]] = ()) -> None:
+        """Refuse what cannot be: a node that is away, or a value that is not there.
+
+        In a stream it may be `coming` item by item from the stages before.
+        """
         for name in _nodes(stage):
             node = self.kernel.node(name)
             if not node.present:
                 raise Dropped(why_off(node), detail=f"{name} is away")
+            if node.state == "sleep":
+                node.switch("idle")
         if isinstance(stage, Compute):
             node, refs, act = stage.node, stage.needs, "works on"
             remedy = "`await device.download(...)`"
         else:
             node, refs, act = stage.source, stage.carries, "sends"
             remedy = "compute it there (`await run.server.compute(...)`)"
+        if coming:
+            refs = [ref for ref in refs if (node, ref.key) not in coming]
         self.kernel.check_held(node, refs, act, remedy)
 
     def _check_memory(self) -> None:
         """Refuse what no node here could ever hold."""
         for node, size in self.claims.items():
-            try:
-                node.memory.check(node.name, size)
-            except OutOfMemory as error:
-                self.kernel.note(node.name, "memory", str(error))
-                raise Dropped("memory", detail=str(error)) from error
+            if dropped := _refused(self.kernel, node, size):
+                raise dropped
 
     def _admit(self, turn: MemoryState | None = None) -> bool:
         """Reserve the memory of all computes, or of none: True if it has to wait for some.
@@ -264,6 +285,11 @@ class Jobs:
         """First in the queue, and something was released: set out if all is free now."""
         memory = self.queued
         assert memory
+        for node, size in self.claims.items():
+            if dropped := _refused(self.kernel, node, size):  # something is held meanwhile
+                self.cancel(dropped.cause)
+                self.kernel.resume(self.task, None, dropped)
+                return
         if any(not node.memory.free(size) for node, size in self.claims.items()
                if node.memory is memory):  # fmt: skip
             return
@@ -297,6 +323,77 @@ class Jobs:
         return Flow(route=route, size=stage.size, kind=stage.kind) if timed else None
 
 
+class Room:
+    """A wait for memory to hold something in."""
+
+    __slots__ = ("_kernel", "_node", "_request", "_t0", "_task")
+
+    def __init__(self, kernel: Kernel, task: Task, request: Hold) -> None:
+        self._kernel, self._task, self._request = kernel, task, request
+        self._node, self._t0 = kernel.node(request.node), kernel.env.now
+
+    def start(self) -> bool:
+        """Whether it has to wait.
+
+        Raises:
+            Dropped: the node is away, or what is held leaves no room.
+        """
+        node, name, size = self._node, self._request.name, self._request.size
+        if not node.present:
+            raise Dropped(why_off(node), detail=f"{node.name} is away")
+        if dropped := _refused(self._kernel, node, size, name):
+            raise dropped
+        grows = size - node.memory.held.get(name, 0.0)
+        if grows > 0.0 and (node.memory.queue or not node.memory.free(grows)):
+            node.memory.queue.append(self._retry)
+            self._task.waiting = self
+            return True
+        self._hold()
+        return False
+
+    def cancel(self, cause: Cause) -> Fraction:
+        """Nothing is held."""
+        self._node.memory.queue.remove(self._retry)
+        self._tell(cause)
+        return 0.0
+
+    def touches(self, node: str) -> bool:
+        """Whether it is the memory of `node`."""
+        return self._node.name == node
+
+    def _retry(self) -> None:
+        """First in the queue, and something was released."""
+        memory, name, size = self._node.memory, self._request.name, self._request.size
+        if dropped := _refused(self._kernel, self._node, size, name):
+            self.cancel(dropped.cause)
+            self._kernel.resume(self._task, None, dropped)
+        elif memory.free(size - memory.held.get(name, 0.0)):
+            memory.queue.popleft()
+            self._hold()
+            self._tell("done")
+            self._kernel.resume(self._task, None)
+
+    def _hold(self) -> None:
+        memory = self._node.memory
+        memory.hold(self._request.name, self._request.size)
+        if memory.queue:  # there is more room for them, or less than they will ever need
+            Call(self._kernel.env, partial(_let_in, memory))
+
+    def _tell(self, outcome: str) -> None:
+        if self._kernel.env.now > self._t0:
+            self._kernel.pause(self._task, self._t0, "wait", outcome, self._node)
+
+
+def _refused(kernel: Kernel, node: Node, size: Bytes, name: str = "") -> Dropped | None:
+    """Why `node` has no room for a job of `size`, or to hold that much under `name`, if so."""
+    try:
+        node.memory.check(node.name, size, f'"{name}"' if name else "the job", name)
+    except OutOfMemory as error:
+        kernel.note(node.name, "memory", str(error))
+        return Dropped("memory", detail=str(error))
+    return None
+
+
 def _let_in(memory: MemoryState) -> None:
     """Let those that wait for memory try again, in order, as long as one gets on."""
     while memory.queue:
@@ -309,6 +406,13 @@ def _let_in(memory: MemoryState) -> None:
 def _nodes(stage: Compute | Transfer) -> tuple[str, ...]:
     """Names of the nodes that take part in a stage."""
     return (stage.node,) if isinstance(stage, Compute) else (stage.source, stage.target)
+
+
+def _brings(stage: Compute | Transfer) -> list[tuple[str, str]]:
+    """Which nodes have which values once a stage is done."""
+    if isinstance(stage, Compute):
+        return [(stage.node, stage.makes.key)] if stage.makes else []
+    return [(stage.target, ref.key) for ref in stage.carries]
 
 
 def why_off(node: Node) -> Cause:

@@ -42,14 +42,16 @@ from hetsim.core.trace import Progress, Trace
 from hetsim.federation.client import Client, Hub
 from hetsim.federation.fairness import Holdings
 from hetsim.federation.ledger import settle_up
+from hetsim.federation.pretraining import Pretraining
 from hetsim.federation.run import Demand, Method, Pace, Run, Stop
-from hetsim.learn import ops
+from hetsim.learn import ops, source
 from hetsim.learn.architecture import Architecture
 from hetsim.learn.data.base import Dataset
 from hetsim.learn.journal import Journal
 from hetsim.learn.lab import CostOnlyLab, Lab
 from hetsim.learn.meter import Sheet, measure
 from hetsim.learn.numerics import model_hash, single_thread
+from hetsim.learn.published import TRAINED_ON, Published, published
 from hetsim.learn.resident import Resident
 from hetsim.learn.store import MemoryStore, Store
 from hetsim.sim.availability.base import Availability, Circumstances
@@ -64,7 +66,7 @@ from hetsim.sim.node import Node
 from hetsim.sim.presence import OFF_CHARGER, Presence
 from hetsim.sim.reboots import Reboots
 from hetsim.sim.supply import Supply, together
-from hetsim.spec import gateways
+from hetsim.spec import gateways, sections
 from hetsim.spec.load import Place, dump, key_of
 from hetsim.spec.options import arguments, make, resolved
 from hetsim.spec.profile import find_profile, load_profile, profile_hash
@@ -123,6 +125,7 @@ class Scenario:
         dataset: the data.
         architecture: the model.
         traces: files of bandwidths, panels and availability, by name.
+        data: folder of data sets.
     """
 
     spec: Spec
@@ -131,13 +134,19 @@ class Scenario:
     dataset: Dataset
     architecture: Architecture
     traces: Mapping[str, Path]
+    data: Path | None = None
 
     @cached_property
     def hashes(self) -> dict[str, str]:
-        """SHA-256 of every profile, of every trace and of the data."""
+        """SHA-256 of every profile, of every trace, of the data and of the source."""
         files = {f"profile {path.stem}": profile_hash(path) for path in self.paths}
         files |= {f"trace {name}": trace_hash(path) for name, path in self.traces.items()}
-        return {**dict(sorted(files.items())), "data": self.dataset.hash}
+        data = {"data": self.dataset.hash}
+        if self.weights is not None:
+            data["source"] = self.weights.sha256
+        elif self.dataset.source is not None:
+            data["source"] = self.dataset.source.hash
+        return {**dict(sorted(files.items())), **data}
 
     @cached_property
     def digest(self) -> str:
@@ -163,6 +172,24 @@ class Scenario:
                 if (name := trace.options.get("file"))
             },
         )
+
+    @cached_property
+    def weights(self) -> Published | None:
+        """The published weights of the model, if a run is to start from them."""
+        chosen = self.spec.task.source
+        if chosen is None or not chosen.published:
+            return None
+        with self._at("task", "source", "published"):
+            return published(self.architecture.name, self.data)
+
+    @cached_property
+    def pretraining(self) -> Pretraining | None:
+        """How parts come to be pre-trained, if there is a source."""
+        chosen = self.spec.task.source
+        if chosen is None:
+            return None
+        weights = partial(published, folder=self.data) if chosen.published else None
+        return Pretraining(self.resident, chosen.training, weights)
 
     @cached_property
     def resident(self) -> Resident:
@@ -209,6 +236,7 @@ class Scenario:
         for place, group in enumerate(spec.fleet):
             self._check_battery(place, group)
         self._check_coordination()
+        self._check_source()
         self.wiring.check()
         _ = self.shards
 
@@ -245,6 +273,22 @@ class Scenario:
                     key=f"{key}.name",
                     remedy=f"Leave out --cost-only, or choose another {key}.",
                 )
+
+    def _check_source(self) -> None:
+        """What is pre-trained must be of use to the task, and must not know its test."""
+        chosen = self.spec.task.source
+        if chosen is not None and chosen.published and self.dataset.name == TRAINED_ON:
+            raise SpecError(
+                "the published weights were trained on CIFAR-10, which is the task.",
+                where=self.spec.where("task", "source", "published"),
+                key="task.source.published",
+                remedy="Choose another data set, or let parts be pre-trained on classes that the "
+                "task leaves out: `source: {classes: [5, 6, 7, 8, 9]}`.",
+            )
+        _ = self.weights
+        if self.pretraining is not None and pretrained(self.method()):
+            with self._at("task", "model"):
+                ops.transferred(self.architecture, self.pretraining.architecture(self.architecture))
 
     def _check_battery(self, place: int, group: Group) -> None:
         """A group's battery must be there to be charged, and have the numbers of its model."""
@@ -373,14 +417,8 @@ class Scenario:
     @contextmanager
     def _at(self, *place: str | int) -> Generator[None]:
         """Give errors of the user's input their place in the file."""
-        try:
+        with _at(self.spec, *place):
             yield
-        except SpecError as error:
-            if error.where:
-                raise
-            raise SpecError(
-                error.what, where=self.spec.where(*place), key=key_of(place), remedy=error.remedy
-            ) from error
 
     def _plugin(self, registry: Registry, chosen: Plugin, *place: str | int) -> Any:
         """Make the plug-in that a section names."""
@@ -479,6 +517,7 @@ class Scenario:
             union=self.resident.shard(np.concatenate(self.shards)),
             evaluate_every=every,
             on_drop=getattr(self.method(), "on_drop", "rollback"),
+            pretraining=self.pretraining,
             progress=progress,
         )  # fmt: skip
         run.gateways = [
@@ -649,6 +688,8 @@ def resolve(spec: Spec, data: Path | None = None) -> Scenario:
     where = partial(spec.where, "task", "data")
     loader = DATA.load(task.data.name, where=where(), key="task.data")
     dataset: Dataset = make(loader, task.data.options, data, where=where, key="task.data")
+    spec = _with_source(spec)
+    dataset = _set_aside(spec, dataset, data)
     where = partial(spec.where, "task", "model")
     family = MODELS.load(task.model.name, where=where(), key="task.model")
     written = resolved(family, task.model.options, where=where, key="task.model")
@@ -656,9 +697,57 @@ def resolve(spec: Spec, data: Path | None = None) -> Scenario:
     architecture = Architecture.of(task.model.name, dataset.shape, dataset.classes, options)
     profiles = tuple(loaded[path] for path in paths)
     named = {path.name: path for path in traces.values()}
-    scenario = Scenario(spec, profiles, paths, dataset, architecture, named)
+    scenario = Scenario(spec, profiles, paths, dataset, architecture, named, data)
     scenario.check()
     return scenario
+
+
+def pretrained(method: Method) -> bool:
+    """Whether a method starts from pre-trained parts."""
+    return bool(getattr(method, "pretrained", False))
+
+
+def _with_source(spec: Spec) -> Spec:
+    """The spec with a source, if its method needs one and the topology names none."""
+    where = partial(spec.where, "method")
+    plugin = METHODS.load(spec.method.name, where=where(), key="method")
+    method = make(plugin, spec.method.options, where=where, key="method")
+    if spec.task.source is not None or not pretrained(method):
+        return spec
+    task = spec.task.model_copy(update={"source": sections.Source()})
+    return spec.model_copy(update={"task": task})
+
+
+def _set_aside(spec: Spec, dataset: Dataset, folder: Path | None) -> Dataset:
+    """The data set with its source apart, if there is one."""
+    chosen = spec.task.source
+    if chosen is None or chosen.published:
+        return dataset
+    place = ("task", "source")
+    with _at(spec, *place):
+        if chosen.classes is not None:
+            return source.classes(dataset, chosen.classes, chosen.samples)
+        if chosen.share is not None:
+            return source.share(dataset, chosen.share, chosen.samples)
+        if chosen.data is not None:
+            where, key = partial(spec.where, *place, "data"), key_of((*place, "data"))
+            loader = DATA.load(chosen.data.name, where=where(), key=key)
+            origin: Dataset = make(loader, chosen.data.options, folder, where=where, key=key)
+            return source.other(dataset, origin, chosen.samples)
+        return source.own(dataset, chosen.samples)
+
+
+@contextmanager
+def _at(spec: Spec, *place: str | int) -> Generator[None]:
+    """Give errors of the user's input their place in the file."""
+    try:
+        yield
+    except SpecError as error:
+        if error.where:
+            raise
+        raise SpecError(
+            error.what, where=spec.where(*place), key=key_of(place), remedy=error.remedy
+        ) from error
 
 
 @cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -148,6 +149,43 @@ class PlugIn:
         if name != self.default:
             form["required"] = [key, *form["required"]]
         return form
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number without a unit.
+
+    Attributes:
+        above: it is larger than this; None for at least 0.
+        below: it is smaller than this.
+    """
+
+    above: float | None = None
+    below: float = inf
+
+    def read(self, value: object) -> float:
+        """The number, inside its limits."""
+        limit = "at least 0" if self.above is None else f"above {self.above:g}"
+        limit += f" and below {self.below:g}" if self.below < inf else ""
+        remedy = f"Write a number {limit}."
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise Fault(f"expected a number, got {in_words(value)}.", remedy)
+        least = value >= 0.0 if self.above is None else value > self.above
+        if not (least and value < self.below):
+            raise Fault(f"{in_words(value)} is not {limit}.", remedy)
+        return float(value)
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(self.read)
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        form: JsonSchemaValue = {"type": "number"}
+        form |= {"minimum": 0} if self.above is None else {"exclusiveMinimum": self.above}
+        return form | ({"exclusiveMaximum": self.below} if self.below < inf else {})
 
 
 @dataclass(frozen=True, slots=True)

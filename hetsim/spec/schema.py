@@ -21,6 +21,7 @@ from hetsim.spec.fields import PlugIn, Short, Whole
 from hetsim.spec.load import Document, Place, as_list, as_mapping, key_of, read
 from hetsim.spec.override import apply, name_key, plug_in_kind
 from hetsim.spec.sections import (
+    LARGEST_SEED,
     Event,
     Gateway,
     Group,
@@ -37,8 +38,6 @@ from hetsim.spec.sections import (
     safe_name,
     server_written_out,
 )
-
-_LARGEST_SEED = 2**63 - 1
 
 
 class Spec(Section):
@@ -63,7 +62,7 @@ class Spec(Section):
     """
 
     name: Name = "topology"
-    seed: Annotated[int, Whole(0, _LARGEST_SEED)] = 0
+    seed: Annotated[int, Whole(0, LARGEST_SEED)] = 0
     cost_only: bool = False
     fleet: Annotated[tuple[Group, ...], Field(strict=False, min_length=1)]
     network: Annotated[Network, Short(network_written_out, network_form)]
@@ -103,6 +102,8 @@ class Spec(Section):
         """Every plug-in that is named, with its place in the file."""
         yield from ((("task", "data"), self.task.data), (("task", "model"), self.task.model))
         yield (("task", "partition"), self.task.partition)
+        if self.task.source is not None and self.task.source.data is not None:
+            yield (("task", "source", "data"), self.task.source.data)
         yield from ((("method",), self.method), (("pace",), self.pace))
         yield from ((("selection",), self.selection), (("governor",), self.governor))
         for index, group in enumerate(self.fleet):

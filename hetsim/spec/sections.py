@@ -19,10 +19,11 @@ from pydantic import (
 from hetsim.sim.heat import ROOM
 from hetsim.sim.sunlight import DAY
 from hetsim.spec.annotation import quantity_form
-from hetsim.spec.fields import Fault, PlugIn, Quantity, Short, Whole
+from hetsim.spec.fields import Fault, Number, PlugIn, Quantity, Short, Whole
 from hetsim.spec.load import as_mapping
 
 _MOST = 10_000_000
+LARGEST_SEED = 2**63 - 1
 _NO_DATA = "Write `data: none` for devices that hold no data."
 _NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
 
@@ -467,6 +468,62 @@ class Gateway(Section):
     serves: Annotated[tuple[str, ...], Field(strict=False, min_length=1)] | None = None
 
 
+class Source(Section):
+    """What parts of models are pre-trained on, and how: samples that the task never sees.
+
+    The source is some classes of the task's data, a share of its training samples, another data
+    set, or, if none of these is given, the samples that the data set keeps for it (digits and
+    synthetic do). Pre-training is plain SGD on one computer before the run; its learning rate falls
+    to a tenth after half of the epochs and again after four fifths. No device pays for it. The
+    defaults suit some hundred samples and take a second; those of the EcoFed paper are epochs 100,
+    batch 128 and lr 0.01.
+
+    Attributes:
+        classes: labels whose training samples are the source; the task keeps the others, numbered
+            from 0 in their order.
+        share: of the training samples; of their owners, where samples have owners.
+        data: another data set.
+        published: start from weights that others have trained on CIFAR-10 (resnet20, resnet32,
+            resnet44, resnet56) instead of pre-training.
+        samples: of the source, at most.
+        epochs: passes over the source.
+        batch: samples a step.
+        lr: learning rate.
+        momentum: of the steps.
+        weight_decay: L2 penalty on the weights.
+        seed: of first weights and order of samples; the run's own seed changes neither.
+    """
+
+    classes: (
+        Annotated[tuple[Annotated[int, Whole(0, _MOST)], ...], Field(strict=False, min_length=1)]
+        | None
+    ) = None
+    share: Share | None = None
+    data: Annotated[Plugin, PlugIn("data")] | None = None
+    published: bool = False
+    samples: Count | None = None
+    epochs: Count = 20
+    batch: Count = 32
+    lr: Annotated[float, Number(above=0.0)] = 0.05
+    momentum: Annotated[float, Number(below=1.0)] = 0.9
+    weight_decay: Annotated[float, Number()] = 5e-4
+    seed: Annotated[int, Whole(0, LARGEST_SEED)] = 0
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Source:
+        given = [key for key in ("classes", "share", "data", "published") if getattr(self, key)]
+        if len(given) > 1:
+            what = f"{' and '.join(given)} are several sources."
+            raise Fault(what, "Keep one of them.", (given[1],))
+        return self
+
+    @property
+    def training(self) -> dict[str, Any]:
+        """How parts are pre-trained, as `ops.pretrain` takes it."""
+        names = ("epochs", "batch", "lr", "momentum", "weight_decay", "seed")
+        return {name: getattr(self, name) for name in names}
+
+
 class Task(Section):
     """What is learned.
 
@@ -474,11 +531,14 @@ class Task(Section):
         data: data set.
         model: network.
         partition: how samples fall to devices.
+        source: what parts are pre-trained on; left out, nothing, or what the data set keeps for it
+            if the method starts from pre-trained parts.
     """
 
     data: Annotated[Plugin, PlugIn("data")]
     model: Annotated[Plugin, PlugIn("model")]
     partition: Annotated[Plugin, PlugIn("partition", "iid")] = Plugin(name="iid")
+    source: Source | None = None
 
 
 class Stop(Section):

@@ -207,6 +207,8 @@ def _scenario(scenario: Scenario) -> Sheet:
         f"at most {spec.stop.rounds} rounds.",
         f"Spec hash {scenario.digest[:16]}, seed {spec.seed}.",
     ]
+    if spec.task.source is not None:
+        text.insert(1, _source(scenario))
     network = [
         (" - ".join(link.between), units.format(link.bandwidth, "rate"),
          units.format(link.latency, "time"), link.duplex)
@@ -218,6 +220,23 @@ def _scenario(scenario: Scenario) -> Sheet:
     if spec.gateways:
         tables.append(_gateways(scenario))
     return Sheet(spec.name, text, tables)
+
+
+def _source(scenario: Scenario) -> str:
+    """What parts are pre-trained on."""
+    chosen, source = scenario.spec.task.source, scenario.dataset.source
+    if source is None or chosen is None:
+        weights = scenario.weights
+        assert weights is not None
+        return (
+            f"Parts are those of {weights.path.name}, published weights that know CIFAR-10 and "
+            "have never seen this task."
+        )
+    return (
+        f"Parts are pre-trained on {len(source.y):,} {source.name} in {source.classes} classes "
+        f"that the task never sees, in {chosen.epochs} epochs with seed {chosen.seed}; no device "
+        "pays for it."
+    )
 
 
 def _gateways(scenario: Scenario) -> Table:

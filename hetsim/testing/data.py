@@ -70,6 +70,10 @@ class DataSuite(Suite):
             shared = sum(count for key, count in seen["test"].items() if key in seen[split])
             assert shared <= self.twins, f"{shared} test samples are in {split} too"
 
+    def test_no_source_sample_is_trained_on(self, whole: Dataset) -> None:
+        if whole.source_x is not None:
+            assert not set(_bytes(whole.source_x)) & set(_bytes(whole.x))
+
     def test_a_limit_takes_a_prefix_of_the_one_order(self, whole: Dataset, few: Dataset) -> None:
         assert len(few.y) == _FEW
         assert len(few.test_y) == _FEW // 2

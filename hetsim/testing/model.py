@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import ClassVar
 
 import numpy as np
@@ -85,6 +86,25 @@ class ModelSuite(Suite):
             logits = module(torch.zeros(samples, *architecture.shape))
         assert logits.shape == (samples, _CLASSES)
         assert logits.dtype == torch.float32
+
+    def test_its_parts_are_the_whole_wherever_it_is_cut(self, architecture: Architecture) -> None:
+        """The same weights under the same names, the same logits."""
+        x = torch.linspace(-1, 1, 2 * prod(architecture.shape)).reshape(2, *architecture.shape)
+        with chance(1):
+            module = architecture.build().eval()
+        with torch.no_grad():
+            expected = module(x)
+        for at in range(1, architecture.blocks):
+            names: list[str] = []
+            given = x
+            for part in architecture.cut(at):
+                with chance(1):
+                    built = part.build().eval()
+                names += built.state_dict()
+                with torch.no_grad():
+                    given = built(given)
+            assert sorted(names) == sorted(module.state_dict())
+            assert torch.equal(given, expected), f"cut after {at}"
 
     def test_seed_decides_the_first_weights(self, architecture: Architecture) -> None:
         first, same, other = (_trained(architecture, seed, steps=0) for seed in (1, 1, 2))

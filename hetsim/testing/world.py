@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from hetsim.core.quantities import WATT_HOUR, Joules, Seconds
+from hetsim.core.registry import METHODS
 from hetsim.core.trace import Trace
 from hetsim.learn.executors.base import Executor
 from hetsim.learn.executors.inline import Inline
@@ -48,6 +49,7 @@ method: {name: fedavg, epochs: 1, batch: 20, lr: 0.1}
 selection: {name: random, cohort: 3}
 stop: {rounds: 2}
 """
+_DEEPER = "task.model={name: mlp, hidden: [16]}"
 _CLOSE = 1e-9
 
 
@@ -58,6 +60,9 @@ def tiny(*overrides: str, seed: int | None = None, data: Path | None = None) -> 
     >>> scenario.spec.method.name, [member.name for member in scenario.members()]
     ('fedprox', ['pi-0', 'pi-1', 'phone-0', 'jetson-0'])
 
+    A method that starts from pre-trained parts has a perceptron to take them over: logistic
+    regression is a single block.
+
     Args:
         overrides: texts such as "method.lr=0.05".
         seed: replaces 0.
@@ -66,7 +71,11 @@ def tiny(*overrides: str, seed: int | None = None, data: Path | None = None) -> 
     with TemporaryDirectory(prefix="hetsim-tiny-") as folder:
         path = Path(folder) / "tiny.yaml"
         path.write_text(TOPOLOGY, encoding="utf-8")
-        return resolve(load_topology(path, overrides=overrides, seed=seed), data)
+        spec = load_topology(path, overrides=overrides, seed=seed)
+        method = METHODS.load(spec.method.name)
+        if getattr(method, "pretrained", False) and spec.task.model.name == "logistic":
+            spec = load_topology(path, overrides=(*overrides, _DEEPER), seed=seed)
+        return resolve(spec, data)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,6 +49,17 @@ GOVERNOR = st.one_of(
         lambda clocks: {"name": "fixed", **clocks}
     ),
 )
+SOURCE = st.one_of(
+    st.just({}),
+    st.lists(st.integers(0, 9), min_size=1, unique=True).map(lambda chosen: {"classes": chosen}),
+    SHARES.map(lambda share: {"share": share}),
+    st.just({"published": True}),
+    st.just({"data": {"name": "synthetic", "classes": 3}}),
+)
+TRAINING = optional(
+    epochs=st.integers(1, 10**6), lr=st.floats(1e-6, 10.0), momentum=st.floats(0.0, 0.99),
+    weight_decay=st.just(0) | st.floats(0.0, 1.0), seed=st.integers(0, 2**63 - 1),
+)  # fmt: skip
 METHOD = st.one_of(
     st.just("fedavg"),
     optional(lr=st.floats(1e-4, 1.0), epochs=st.integers(1, 5)).map(
@@ -109,7 +120,11 @@ def topologies(draw: st.DrawFn) -> dict[str, Any]:
         },
         "server": {"profile": "board", "at": nodes[0]},
         "gateways": gateways,
-        "task": {"data": "digits", "model": draw(st.sampled_from(["logistic", {"name": "mlp"}]))},
+        "task": {
+            "data": "digits",
+            "model": draw(st.sampled_from(["logistic", {"name": "mlp"}])),
+            **draw(optional(source=st.builds(lambda one, how: one | how, SOURCE, TRAINING))),
+        },
         "method": draw(METHOD),
         "pace": draw(optional(deadline=TIMES)),
         "governor": draw(GOVERNOR),
@@ -144,5 +159,10 @@ def test_dump_then_load_is_the_identity(folder: Path, data: dict[str, Any]) -> N
         assert one.link == other.link
         assert one.battery == other.battery
     assert first.stop == second.stop
+    if first.task.source is None:
+        assert second.task.source is None
+    else:
+        assert second.task.source is not None
+        assert first.task.source.training == second.task.source.training
     assert first.gateways == second.gateways
     assert serving(first) == serving(second)

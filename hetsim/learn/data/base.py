@@ -29,6 +29,35 @@ Labels: TypeAlias = np.ndarray
 
 
 @dataclass(frozen=True, kw_only=True)
+class Source:
+    """Samples from which parts of models are pre-trained; no client and no test ever sees them.
+
+    Attributes:
+        name: data set that they come from.
+        classes: number of labels.
+        mean, std: by channel, in units of the stored values.
+        x, y: samples and labels.
+    """
+
+    name: str
+    classes: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    x: Samples
+    y: Labels
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one sample, channels first."""
+        return tuple(self.x.shape[1:])
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 of everything a computation can see."""
+        return _hash(self.classes, self.mean, self.std, self.x, self.y)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Dataset:
     """Samples with labels; what a model sees of a stored value v is (v - mean) / std by channel.
 
@@ -38,8 +67,10 @@ class Dataset:
         mean, std: by channel, in units of the stored values.
         x, y: training samples and labels.
         test_x, test_y: samples that no client holds.
-        source_x, source_y: samples for pre-training, which no client and no test ever sees.
+        source_x, source_y: samples that the set itself keeps for pre-training.
         users: natural owner of each training sample, if the set knows one.
+        source: what parts are pre-trained on, once it has been set aside (`hetsim.learn.source`);
+            not part of the hash, which is that of the task.
     """
 
     name: str
@@ -53,6 +84,7 @@ class Dataset:
     source_x: Samples | None = None
     source_y: Labels | None = None
     users: np.ndarray | None = None
+    source: Source | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -62,15 +94,15 @@ class Dataset:
     @cached_property
     def hash(self) -> str:
         """SHA-256 of everything a computation can see."""
-        digest = hashlib.sha256(repr((self.classes, self.mean, self.std)).encode())
-        for array in (
+        return _hash(
+            self.classes, self.mean, self.std,
             self.x, self.y, self.test_x, self.test_y, self.source_x, self.source_y, self.users,
-        ):  # fmt: skip
-            if array is not None:
-                little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
-                digest.update(f"{little.dtype.str}{little.shape}".encode())
-                digest.update(little.data)
-        return digest.hexdigest()
+        )  # fmt: skip
+
+    @property
+    def identity(self) -> str:
+        """Names all samples that it holds, those of the source too."""
+        return f"{self.hash}+{self.source.hash}" if self.source else self.hash
 
     def split(self, name: str) -> tuple[Samples, Labels]:
         """Samples and labels of "train", "test" or "source".
@@ -82,12 +114,26 @@ class Dataset:
             return self.x, self.y
         if name == "test":
             return self.test_x, self.test_y
+        if name == "source" and self.source is not None:
+            return self.source.x, self.source.y
         if name == "source" and self.source_x is not None and self.source_y is not None:
             return self.source_x, self.source_y
         raise SpecError(
             f'data set "{self.name}" has no split "{name}"',
             remedy="Every set has train and test; digits and synthetic also have source.",
         )
+
+
+def _hash(
+    classes: int, mean: tuple[float, ...], std: tuple[float, ...], *arrays: np.ndarray | None
+) -> str:
+    digest = hashlib.sha256(repr((classes, mean, std)).encode())
+    for array in arrays:
+        if array is not None:
+            little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+            digest.update(f"{little.dtype.str}{little.shape}".encode())
+            digest.update(little.data)
+    return digest.hexdigest()
 
 
 def canonical(x: Samples, y: Labels, users: np.ndarray | None = None) -> np.ndarray:

@@ -106,7 +106,7 @@ def _ready(context: Context, data: Sequence[Any]) -> Resident:
             f"    Here:  hetsim {context.version}, {context.tag}\n"
             "    Use hosts with one type of CPU and install the same hetsim and torch on all."
         )
-    if _resident is None or _resident.dataset.hash != context.data:
+    if _resident is None or _resident.dataset.identity != context.data:
         single_thread()
         # Nothing writes to samples or to inputs, so that it does not matter that nothing can.
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")

@@ -126,6 +126,7 @@ class Gpu:
         """The values of tasks of one kin; None if the device's memory is too small for them."""
         ways: dict[str, Callable[[Sequence[ops.Task]], list[Any]]] = {
             "train": self._train, "forward": self._forward, "evaluate": self._evaluate,
+            "pretrain": self._pretrain,
         }  # fmt: skip
         way = ways.get(tasks[0][0].op)
         if way is None:
@@ -166,6 +167,12 @@ class Gpu:
             for split, members, rows in turns(streams):
                 cohort.step(members, *self._batches(split, rows))
         return cohort.states()
+
+    def _pretrain(self, tasks: Sequence[ops.Task]) -> list[State]:
+        [(ref, (state, rows))] = tasks
+        for part in ops.trainings(ref, len(rows.index)):
+            [state] = self._train([(part, [state, rows])])
+        return [state]
 
     def _forward(self, tasks: Sequence[ops.Task]) -> list[Tensor]:
         return [logits for logits, _ in self._outputs(tasks)]
@@ -211,12 +218,11 @@ class _Samples(Resident):
     def __init__(self, dataset: Dataset, device: torch.device) -> None:
         super().__init__(dataset)
         self._device = device
-        self._mean, self._std = self._mean.to(device), self._std.to(device)
 
-    def _split(self, name: str) -> tuple[Tensor, Tensor]:
+    def _split(self, name: str) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         if name not in self._tensors:
-            x, y = super()._split(name)
-            self._tensors[name] = x.to(self._device), y.to(self._device)
+            x, y, mean, std = (tensor.to(self._device) for tensor in super()._split(name))
+            self._tensors[name] = x, y, mean, std
         return self._tensors[name]
 
 

@@ -100,7 +100,7 @@ class Ray:
         except BaseException:
             self.close()
             raise
-        self._context = worker.Context(__version__, tag(), resident.dataset.hash)
+        self._context = worker.Context(__version__, tag(), resident.dataset.identity)
         self._compute = self._ray.remote(num_cpus=1, max_retries=0)(worker.compute)
 
     def takes(self, ref: Ref[Any]) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from hetsim.learn.models._chain import Chain, average, every, relu
 from hetsim.learn.models._shape import require
 
 _AXES = "channels, height, width"
@@ -39,7 +40,7 @@ class _Block(nn.Module):
         return F.relu(out + x)
 
 
-class _ResNet(nn.Module):
+class _ResNet(Chain):
     def __init__(self, channels: int, classes: int, blocks: int) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(channels, 16, 3, padding=1, bias=False)
@@ -51,11 +52,13 @@ class _ResNet(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):
                 nn.init.kaiming_normal_(module.weight)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = F.relu(self.bn1(self.conv1(x)))
-        x = self.layer3(self.layer2(self.layer1(x)))
-        return self.linear(x.mean((2, 3)))
+        self.blocks = (
+            ("conv1", "bn1", relu),
+            *every("layer1", self.layer1),
+            *every("layer2", self.layer2),
+            *every("layer3", self.layer3),
+            (average, "linear"),
+        )
 
 
 def _stage(before: int, channels: int, blocks: int, stride: int) -> nn.Sequential:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import nn
 
+from hetsim.learn.models._chain import Chain, flat, pool, relu
 from hetsim.learn.models._shape import require
 
 
@@ -14,7 +14,7 @@ def lenet5(shape: tuple[int, ...], classes: int) -> nn.Module:
     return _Network(shape, classes)
 
 
-class _Network(nn.Module):
+class _Network(Chain):
     def __init__(self, shape: tuple[int, ...], classes: int) -> None:
         super().__init__()
         channels, height, breadth = shape
@@ -24,9 +24,7 @@ class _Network(nn.Module):
         self.fc1 = nn.Linear(features, 120)
         self.fc2 = nn.Linear(120, 84)
         self.fc3 = nn.Linear(84, classes)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = F.max_pool2d(F.relu(self.conv1(x)), 2)
-        x = F.max_pool2d(F.relu(self.conv2(x)), 2)
-        x = F.relu(self.fc1(x.flatten(1)))
-        return self.fc3(F.relu(self.fc2(x)))
+        self.blocks = (
+            ("conv1", relu, pool), ("conv2", relu, pool),
+            (flat, "fc1", relu), ("fc2", relu), ("fc3",),
+        )  # fmt: skip

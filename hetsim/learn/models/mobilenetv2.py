@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from hetsim.learn.models._chain import Chain, average, every
 from hetsim.learn.models._shape import positive, require
 
 _STAGES = (
@@ -25,7 +26,7 @@ def mobilenetv2(shape: tuple[int, ...], classes: int, *, width: float = 0.5) -> 
     return _Network(shape[0], classes, width)
 
 
-class _Network(nn.Module):
+class _Network(Chain):
     def __init__(self, channels: int, classes: int, width: float) -> None:
         super().__init__()
         before = _scaled(32, width)
@@ -38,9 +39,7 @@ class _Network(nn.Module):
         last = max(_LAST, _scaled(_LAST, width))
         self.features = nn.Sequential(*layers, _convolution(before, last, 1))
         self.linear = nn.Linear(last, classes)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.linear(self.features(x).mean((2, 3)))
+        self.blocks = (*every("features", self.features), (average, "linear"))
 
 
 class _Block(nn.Module):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from hetsim.learn.models._chain import Chain, average, every, relu
 from hetsim.learn.models._shape import require
 
 
@@ -36,7 +37,7 @@ class _Block(nn.Module):
         return F.relu(self.bn2(self.conv2(out)) + self.shortcut(x))
 
 
-class _Network(nn.Module):
+class _Network(Chain):
     def __init__(self, channels: int, classes: int) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(channels, 64, 3, padding=1, bias=False)
@@ -49,8 +50,9 @@ class _Network(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = F.relu(self.bn1(self.conv1(x)))
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return self.linear(x.mean((2, 3)))
+        self.blocks = (
+            ("conv1", "bn1", relu),
+            *every("layer1", self.layer1), *every("layer2", self.layer2),
+            *every("layer3", self.layer3), *every("layer4", self.layer4),
+            (average, "linear"),
+        )  # fmt: skip

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import nn
 
+from hetsim.learn.models._chain import Chain, flat, pool, relu
 from hetsim.learn.models._shape import positive, require
 
 
@@ -17,7 +17,7 @@ def small_cnn(
     return _Network(shape, classes, width, hidden)
 
 
-class _Network(nn.Module):
+class _Network(Chain):
     def __init__(self, shape: tuple[int, ...], classes: int, width: int, hidden: int) -> None:
         super().__init__()
         channels, height, breadth = shape
@@ -25,8 +25,6 @@ class _Network(nn.Module):
         self.conv2 = nn.Conv2d(width, 2 * width, 5, padding=2)
         self.fc1 = nn.Linear(2 * width * (height // 4) * (breadth // 4), hidden)
         self.fc2 = nn.Linear(hidden, classes)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = F.max_pool2d(F.relu(self.conv1(x)), 2)
-        x = F.max_pool2d(F.relu(self.conv2(x)), 2)
-        return self.fc2(F.relu(self.fc1(x.flatten(1))))
+        self.blocks = (
+            ("conv1", relu, pool), ("conv2", relu, pool), (flat, "fc1", relu), ("fc2",),
+        )  # fmt: skip

@@ -6,8 +6,9 @@ layer from 512 features to the classes is usual.
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import nn
 
+from hetsim.learn.models._chain import Chain, flat, layers
 from hetsim.learn.models._shape import require
 
 _CHANNELS = (64, "pool", 128, "pool", 256, 256, "pool", 512, 512, "pool", 512, 512, "pool")
@@ -19,21 +20,19 @@ def vgg11(shape: tuple[int, ...], classes: int) -> nn.Module:
     return _Network(shape, classes)
 
 
-class _Network(nn.Module):
+class _Network(Chain):
     def __init__(self, shape: tuple[int, ...], classes: int) -> None:
         super().__init__()
-        layers: list[nn.Module] = []
+        stack: list[nn.Module] = []
         before = shape[0]
         for item in _CHANNELS:
             if isinstance(item, str):
-                layers.append(nn.MaxPool2d(2))
+                stack.append(nn.MaxPool2d(2))
                 continue
             convolution = nn.Conv2d(before, item, 3, padding=1, bias=False)
             nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")
-            layers += [convolution, nn.BatchNorm2d(item), nn.ReLU()]
+            stack += [convolution, nn.BatchNorm2d(item), nn.ReLU()]
             before = item
-        self.features = nn.Sequential(*layers)
+        self.features = nn.Sequential(*stack)
         self.linear = nn.Linear(512 * (shape[1] // 32) * (shape[2] // 32), classes)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.linear(self.features(x).flatten(1))
+        self.blocks = (*layers(self.features, "features"), (flat, "linear"))

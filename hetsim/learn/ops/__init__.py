@@ -6,39 +6,68 @@ from collections.abc import Hashable, Sequence
 from typing import Any
 
 from hetsim.core.ref import Ref
+from hetsim.learn.ops.activations import ACTIVATIONS, Activations, activations
 from hetsim.learn.ops.base import Fold, Operation, Task, model_arch
 from hetsim.learn.ops.evaluate import EVALUATE, Score, evaluate
+from hetsim.learn.ops.exchange import Exchange, exchange
+from hetsim.learn.ops.fit import FIT, fit
 from hetsim.learn.ops.forward import FORWARD, forward
 from hetsim.learn.ops.initial import INITIAL, initial
+from hetsim.learn.ops.join import JOIN, join
 from hetsim.learn.ops.labels import LABELS, Labels, labels
 from hetsim.learn.ops.layered import LAYERED_MEAN, arrived, layered_mean, layers_of
+from hetsim.learn.ops.local_loss import LOCAL_LOSS, Apart, head, local_loss
 from hetsim.learn.ops.mean import MEAN, mean
+from hetsim.learn.ops.messages import gradient_bytes
 from hetsim.learn.ops.mix import MIX, mix
+from hetsim.learn.ops.part import PART, split
+from hetsim.learn.ops.pick import PICK, pick
+from hetsim.learn.ops.pretrain import PRETRAIN, pretrain, trainings
+from hetsim.learn.ops.published import PUBLISHED, published
 from hetsim.learn.ops.shard import SHARD
 from hetsim.learn.ops.train import TRAIN, train, truncate
+from hetsim.learn.ops.transfer import take, transfer, transferred
 from hetsim.learn.resident import Resident
 
 __all__ = [
     "OPERATIONS",
+    "Activations",
+    "Apart",
+    "Exchange",
     "Fold",
     "Labels",
     "Operation",
     "Score",
     "Task",
+    "activations",
     "arrived",
     "compute",
     "compute_all",
     "evaluate",
+    "exchange",
+    "fit",
     "forward",
+    "gradient_bytes",
+    "head",
     "initial",
+    "join",
     "kin",
     "labels",
     "layered_mean",
     "layers_of",
+    "local_loss",
     "mean",
     "mix",
     "model_arch",
+    "pick",
+    "pretrain",
+    "published",
+    "split",
+    "take",
     "train",
+    "trainings",
+    "transfer",
+    "transferred",
     "truncate",
 ]
 
@@ -52,6 +81,14 @@ OPERATIONS: dict[str, Operation] = {
     "layered_mean": LAYERED_MEAN,
     "evaluate": EVALUATE,
     "labels": LABELS,
+    "part": PART,
+    "join": JOIN,
+    "activations": ACTIVATIONS,
+    "fit": FIT,
+    "local_loss": LOCAL_LOSS,
+    "pick": PICK,
+    "pretrain": PRETRAIN,
+    "published": PUBLISHED,
 }
 """How each `Ref.op` is computed."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import prod
 from typing import Any
 
 import torch
@@ -17,14 +18,14 @@ from hetsim.learn.resident import Resident, Rows
 
 
 def forward(model: Ref[State], shard: Ref[Rows], *, batch: int = 256) -> Ref[Tensor]:
-    """Logits [samples, classes] float32, in the shard's row order."""
+    """Logits [samples, classes] float32, in the shard's row order; of a first part, activations."""
     architecture = model_arch(model)
     samples: int = shard.arg("samples")
     return Ref.of(
         "forward",
         model,
         shard,
-        nbytes=samples * architecture.classes * FLOAT,
+        nbytes=samples * prod(architecture.gives) * FLOAT,
         cost=forward_cost(architecture, samples, batch),
         arch=architecture.text,
         batch=batch,

@@ -58,7 +58,7 @@ def train(
         seed: of the order of samples, an integer of 64 bits.
 
     Raises:
-        ValueError: neither epochs nor steps, or a count below one.
+        ValueError: neither epochs nor steps, a count below one, or a part of a model.
     """
     samples: int = shard.arg("samples")
     given = [limit for limit in (epochs, steps) if limit is not None]
@@ -99,11 +99,13 @@ def truncate(ref: Ref[State], steps: int) -> Ref[State]:
 
 def _named(model: Ref[State], shard: Ref[Rows], **settings: Any) -> Ref[State]:
     architecture = model_arch(model)
+    if architecture.part is not None:
+        raise ValueError(f"{architecture.text} is a part: it is trained by `fit` or `exchange`")
     cost = train_cost(
         architecture,
         steps=settings["steps"],
         batch=settings["batch"],
-        samples=_seen(shard.arg("samples"), settings["batch"], settings["steps"]),
+        samples=seen(shard.arg("samples"), settings["batch"], settings["steps"]),
         momentum=settings["momentum"] != 0,
         decay=settings["weight_decay"] != 0,
         anchors=int(settings["proximal"] != 0),
@@ -113,7 +115,7 @@ def _named(model: Ref[State], shard: Ref[Rows], **settings: Any) -> Ref[State]:
     )
 
 
-def _seen(samples: int, batch: int, steps: int) -> int:
+def seen(samples: int, batch: int, steps: int) -> int:
     """Samples that the first `steps` steps take, counted once for each time."""
     epochs, rest = divmod(steps, ceil(samples / batch))
     return epochs * samples + min(rest * batch, samples)
@@ -157,7 +159,7 @@ def _train_stacked(tasks: Sequence[Task], resident: Resident) -> list[State]:
     return stack.states()
 
 
-def _blocks(ref: Ref[State], rows: Rows) -> Iterator[Tensor]:
+def _blocks(ref: Ref[Any], rows: Rows) -> Iterator[Tensor]:
     """Rows of whole batches in the order of training, at most about `_GATHERED` at a time."""
     batch, steps = ref.arg("batch"), ref.arg("steps")
     generator = torch.Generator().manual_seed(ref.arg("seed"))
@@ -168,7 +170,7 @@ def _blocks(ref: Ref[State], rows: Rows) -> Iterator[Tensor]:
         steps -= ceil(len(order) / batch)
 
 
-def steps_of(ref: Ref[State], rows: Rows) -> Iterator[Tensor]:
+def steps_of(ref: Ref[Any], rows: Rows) -> Iterator[Tensor]:
     """Rows of each step of a training, [batch] int64."""
     for block in _blocks(ref, rows):
         yield from block.split(ref.arg("batch"))

@@ -62,6 +62,12 @@ class Route:
         )
         return max(alone, _time(size, self.cap))
 
+    @property
+    def bottleneck(self) -> object:
+        """What bounds a flow when nothing else moves: a resource, or the route by its cap."""
+        line = min(self.uses, key=lambda line: line.capacity / self.uses[line])
+        return line if line.capacity < self.cap * self.uses[line] else self
+
     def begin(self, job: Any) -> Seconds:
         """`job` is asked for now; returns how long it waits before the latency begins."""
         wait = 0.0

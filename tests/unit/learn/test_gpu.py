@@ -472,3 +472,14 @@ def test_turns_put_those_together_whose_batches_are_alike() -> None:
         ("train", [0, 1], (2, 3)), ("test", [2], (1, 3)), ("train", [3], (1, 2)),
         ("train", [0, 3], (2, 2)), ("train", [3], (1, 1)),
     ]  # fmt: skip
+
+
+def test_a_pretraining_is_its_phases(device: str) -> None:
+    resident, shards = world(1, 8, 8)
+    start = ops.initial(Architecture.of("small_cnn", (1, 8, 8), 10), 3)
+    settings: dict[str, Any] = {"epochs": 3, "batch": 10, "lr": 0.05, "momentum": 0.9, "seed": 1}
+    executor = Groups(device)
+    [ours] = settled(executor, resident, [ops.pretrain(start, shards[0], **settings)])
+    [theirs] = settled(Inline(), resident, [ops.pretrain(start, shards[0], **settings)])
+    assert executor.sizes == [1] * 2, "two epochs, then one at a hundredth of the rate"
+    assert apart(ours, theirs) <= CLOSE[20]

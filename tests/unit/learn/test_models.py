@@ -23,10 +23,14 @@ FITTING = [
     *((f"resnet{depth}", PHOTO) for depth in (18, 20, 32, 44, 56)),
     ("lenet5", IMAGE), ("lenet5", PHOTO), ("vgg11", PHOTO), ("vgg11", (3, 64, 64)),
     ("mobilenetv2", PHOTO), ("mobilenetv2", IMAGE), ("cnn1d", SIGNAL),
+    *((name, PHOTO) for name in ("vgg11_fc3", "vgg11_small", "resnet9", "resnet12", "lenet_pi")),
+    ("resnet9", IMAGE), ("resnet12", DIGIT), ("lenet_pi", IMAGE),
 ]  # fmt: skip
 SMALLEST = {
     "small_cnn": (1, 4, 4), "lenet5": (1, 12, 12), "resnet8": (1, 5, 5), "resnet18": (1, 9, 9),
     "vgg11": (3, 32, 32), "mobilenetv2": (3, 9, 9), "cnn1d": (6, 8),
+    "vgg11_fc3": (1, 16, 16), "vgg11_small": (1, 32, 32), "resnet9": (1, 16, 16),
+    "resnet12": (1, 4, 4), "lenet_pi": (3, 16, 16),
 }  # fmt: skip
 
 

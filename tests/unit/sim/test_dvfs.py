@@ -29,6 +29,15 @@ def test_every_other_term_adds():
     assert work.joules == (19.0, 1.0)
 
 
+def test_the_input_pipeline_costs_who_only_infers_as_much_as_who_trains():
+    """It goes by samples read; a tail that works on activations reads none."""
+    device = domain((2.0, 1.0), cycles_per_sample=8.0)
+    forward, train = Cost(flops=10.0, samples=5), Cost(flops=30.0, samples=5, steps=1)
+    assert effort([device], (0,), forward).duration == 10 / 2 + 5 * 8 / 2
+    assert effort([device], (0,), train).duration == 30 / 2 + 5 * 8 / 2
+    assert effort([device], (0,), Cost(flops=20.0)).duration == 20 / 2
+
+
 def test_a_device_without_arithmetic_computes_nothing():
     with pytest.raises(ValueError, match="no domain does arithmetic"):
         effort([MEMORY], (0,), Cost(flops=1.0))

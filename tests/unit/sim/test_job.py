@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import inf
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from hetsim.core.cost import Cost
 from hetsim.sim.clock import Call
 from hetsim.sim.network.ethernet import Ethernet
-from hetsim.sim.network.wifi import Wifi
+from hetsim.sim.pipeline import Stop, loop_time
 from hetsim.sim.requests import (
     Child,
     Compute,
@@ -116,12 +117,101 @@ def test_a_stream_shares_a_link_like_a_flow(duo: World):
     assert ends == pytest.approx({"stream": 8.0, "plain": 8.0}, rel=1e-2)
 
 
-def test_a_stream_pays_the_latency_once():
+@pytest.fixture
+def far() -> World:
+    """A server and a device on a switch at 2 B/s, half a second away."""
     world = World()
     world.server()
     world.device("a")
-    world.cell("ap", Wifi(latency=0.5), {"a": 2.0})
-    assert together(world, x=stream(1))["x"] == pytest.approx(12.5)
+    world.cell("switch", Ethernet(latency=0.5), {"a": 2.0})
+    return world
+
+
+@pytest.mark.parametrize(("window", "ends"), [(inf, 7.25), (2, 8.0 + 3.0), (1, 16.0)])
+def test_latencies_are_paid_once_or_by_every_item(far: World, window: float, ends: float):
+    """8 items of 0.75, 0.5 and 0.25 s: one takes 2 s, and two of them at a time 0.75 s more."""
+    assert pipeline_time([0.75, 0.5, 0.25], 8, window, 0.5) == (8.75 if window == 2 else ends)
+    expected = {"x": pytest.approx(8.75 if window == 2 else ends)}
+    assert together(far, x=stream(8, window)) == expected
+
+
+def test_a_message_without_bytes_delays_every_item(far: World):
+    """A token back: its latency counts though nothing flows."""
+    there = stream(4, 1)
+    token = Transfer(source="server", target="a", size=0.0)
+    both = Stream(stages=(*there.stages, token), items=4, window=1)
+    assert together(far, x=both)["x"] == pytest.approx(12.0 + 4 * 2 * 0.5)
+
+
+def test_a_stream_of_one_flow_is_a_stream(far: World):
+    """Each item waits for the one before, or for nothing."""
+    work = Compute(node="a", cost=Cost())
+    flow = Transfer(source="a", target="server", size=8.0)
+    free = Stream(stages=(work, flow), items=4)
+    slow = Stream(stages=(flow,), items=4, window=1)
+    assert together(far, free=free)["free"] == pytest.approx(4.5)
+    ends = far.run(_play(slow)) - 4.5
+    assert ends == pytest.approx(6.0)
+
+
+async def _play(request: Request[Any]) -> None:
+    await request
+
+
+def loop(items: int, window: float = inf, back: float = 3.0) -> Stream:
+    """A device does 2 s forward and some seconds backward, 4 s up and 1 s of the server between."""
+    return Stream(
+        stages=(
+            Compute(node="a", cost=Cost(flops=2.0), kind="forward"),
+            Transfer(source="a", target="server", size=8.0, kind="activations"),
+            Compute(node="server", cost=Cost(flops=1.0), kind="tail"),
+            Compute(node="a", cost=Cost(flops=back), kind="backward"),
+        ),
+        items=items,
+        window=window,
+    )
+
+
+@pytest.mark.parametrize("window", [1, 2, 3, inf])
+def test_a_loop_takes_what_its_items_take(duo: World, window: float):
+    """The device serves forward and backward passes in the order in which they come."""
+    stops = [Stop(0, 0.2), Stop(1, 0.4), Stop(2, 0.1), Stop(0, 0.3)]
+    expected = loop_time(tuple(stops), 10, window)
+    assert together(duo, x=loop(10, window))["x"] == pytest.approx(expected)
+    assert expected == pytest.approx({1: 10.0, inf: 10 * 0.5}.get(window, expected))
+    spans = {span.kind: span.energy for span in duo.trace.spans if span.actor == "a"}
+    assert spans == pytest.approx({"forward": 2.0, "activations": 12.0, "backward": 3.0})
+
+
+def test_a_loop_is_as_slow_as_the_device_that_has_both_ends(duo: World):
+    """It draws all the time, and a step is counted once."""
+    assert together(duo, x=loop(10, back=8.0))["x"] == pytest.approx(10.0)
+    assert duo.joules("a")["compute"] == pytest.approx(10.0)
+
+
+def test_a_stream_is_told_what_it_would_take_alone(duo: World):
+    """Two on one device: what each would take with it to itself, and how long it was there."""
+    two = {name: stream(8) for name in ("x", "y")}
+    ends = together(duo, **two)
+    assert max(ends.values()) == pytest.approx(2 * 6.0 + 0.75)
+    assert [span.alone for span in duo.trace.spans] == [pytest.approx(6.75)] * 6
+
+
+def test_a_stream_may_be_cut_at_an_instant(duo: World):
+    """It answers with whole items; in the drain, too."""
+    for until, share in ((0.7, 0.0), (4.6, 5 / 8), (6.6, 7 / 8), (6.75, 1.0), (9.0, 1.0)):
+        world = World()
+        world.server()
+        world.device("a")
+        world.cell("switch", Ethernet(latency=0.0), {"a": 2.0})
+        answers: list[float] = []
+
+        async def script(until: float = until, answers: list[float] = answers) -> None:
+            answers.append(await replace(stream(8), until=until))
+
+        assert world.run(script()) == min(until, 6.75)
+        assert answers == [share]
+        assert world.kernel.node("a").jobs == {}
 
 
 def test_a_stream_started_in_an_outage_goes_on_after_it(duo: World):
@@ -133,21 +223,23 @@ def test_a_stream_started_in_an_outage_goes_on_after_it(duo: World):
 
 
 def test_a_stream_cut_short_tells_its_progress(duo: World):
+    """Whole items; what was begun of the others is paid, too."""
+
     async def script() -> None:
-        await stream(1)
+        await stream(8)
 
     progress: list[float] = []
 
     async def server() -> None:
-        [outcome] = await Gather(children=(Child(script=script(), node="a"),), deadline=3.0)
+        [outcome] = await Gather(children=(Child(script=script(), node="a"),), deadline=4.6)
         assert outcome.dropped is not None
         progress.append(outcome.dropped.progress)
 
-    assert duo.run(server()) == 3.0
-    assert progress == [pytest.approx(0.25)]
+    assert duo.run(server()) == 4.6
+    assert progress == [5 / 8], "the fifth item is through at 1.5 + 4 * 0.75 = 4.5 s"
     forward, wire, _ = duo.trace.spans
-    assert (forward.outcome, forward.progress) == ("deadline", pytest.approx(0.25))
-    assert (wire.size, wire.energy) == (pytest.approx(2.0), pytest.approx(3.0))
+    assert (forward.outcome, forward.progress) == ("deadline", pytest.approx(4.6 / 6.0))
+    assert (wire.size, wire.energy) == (pytest.approx(8.0 * 4.6 / 6.0), pytest.approx(9.2))
 
 
 def test_a_job_knows_what_it_drew():
@@ -166,9 +258,9 @@ def test_a_job_knows_what_it_drew():
 
 
 def test_a_stream_speeds_up_with_its_line(duo: World):
-    """6 s of work, 4 s on the wire at 2 B/s and 1 s at 8: its bound when alone is renewed."""
+    """6 s of work, 4 s on the wire at 2 B/s and 1 s at 8: what it needs alone is renewed."""
     [line] = duo.kernel.network.route("a", "server").uses.keys() - {*duo.kernel.network.resources()}
     stages = stream(1).stages[:2]
     Call(duo.kernel.env, lambda: duo.kernel.sharing.resize(line, 8.0), 5.0)
-    assert together(duo, x=Stream(stages=stages, items=1))["x"] == pytest.approx(5.0 + 3.5)
+    assert together(duo, x=Stream(stages=stages, items=1))["x"] == pytest.approx(6.0 + 1.0)
     assert line.followers == {}

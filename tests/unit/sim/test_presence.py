@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 from hetsim.core.cost import Cost
-from hetsim.core.errors import Dropped
+from hetsim.core.errors import Dropped, HetsimError
 from hetsim.sim.battery import BatteryPack
 from hetsim.sim.clock import Call
+from hetsim.sim.network.ethernet import Ethernet
 from hetsim.sim.node import Node
 from hetsim.sim.presence import Presence
-from hetsim.sim.requests import Child, Compute, Gather, Outcome, Sleep
+from hetsim.sim.requests import (
+    Child,
+    Compute,
+    Doze,
+    Gather,
+    Hold,
+    Inbox,
+    Launch,
+    Outcome,
+    Request,
+    Sleep,
+    Stream,
+    Transfer,
+)
 from hetsim.sim.world import World, domain, profile
 
 
@@ -140,3 +155,133 @@ def test_a_battery_that_is_charged_while_its_node_is_away_does_not_bring_it_back
         at(world, when, lambda: seen.append((node.present, node.state)))
     wait(world, 10.0)
     assert seen == [(False, "sleep"), (False, "off"), (False, "sleep"), (True, "idle")]
+
+
+# --- dozing ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def lab() -> World:
+    """A server of 1 flop/s and a device of 2 W idle, 0.5 W asleep and 4 W more at work."""
+    world = World()
+    world.server(profile(idle=0.0))
+    world.device("a", profile(domain((1.0, 4.0)), idle=2.0, sleep=0.5, memory=10.0))
+    world.cell("switch", Ethernet(latency=0.0), {"a": 1.0}, power=(1.0, 0.0))
+    return world
+
+
+def work(node: str, seconds: float) -> Compute:
+    return Compute(node=node, cost=Cost(flops=seconds))
+
+
+def test_a_device_sleeps_while_the_server_works_for_it_and_wakes_when_asked(lab: World):
+    """A replay round: 1 s at work, 5 s asleep, then 2 s of sending and 1 s idle."""
+
+    async def client() -> None:
+        await work("a", 1.0)
+        await Doze(node="a")
+        await work("server", 5.0)
+        await Transfer(source="a", target="server", size=2.0)
+        await Sleep(duration=1.0)
+
+    async def server() -> None:
+        await Gather(children=(Child(script=client(), node="a"),))
+
+    assert lab.run(server()) == 9.0
+    node = lab.kernel.node("a")
+    assert node.energy == pytest.approx(
+        {"idle": 2.0 * 4.0, "sleep": 0.5 * 5.0, "compute": 4.0, "radio": 2.0}
+    )
+    assert (node.state, node.present) == ("idle", True)
+    power = [(c.t, c.value) for c in lab.trace.counters if c[1:3] == ("a", "power_w")]
+    assert power == [(0.0, 6.0), (1.0, 0.5), (6.0, 3.0), (8.0, 2.0)]
+
+
+@pytest.mark.parametrize("ask", [
+    work("a", 0.0), Transfer(source="server", target="a", size=0.0),
+    Stream(stages=(work("server", 0.5), Transfer(source="server", target="a", size=0.5)), items=5),
+])  # fmt: skip
+def test_whoever_asks_wakes_it(lab: World, ask: Request[Any]):
+    async def server() -> None:
+        await Doze(node="a")
+        await Sleep(duration=3.0)
+        await ask
+        await Sleep(duration=1.0)
+
+    end = lab.run(server())
+    node = lab.kernel.node("a")
+    assert node.energy["sleep"] == pytest.approx(1.5)
+    assert node.energy["idle"] == pytest.approx(2.0 * (end - 3.0))
+
+
+def test_it_sleeps_on_while_memory_is_held_and_others_work(lab: World):
+    async def server() -> None:
+        await Doze(node="a")
+        await Doze(node="a")
+        await Hold(node="a", name="activations", size=3.0)
+        await work("server", 2.0)
+        assert lab.kernel.node("a").memory.held == {"activations": 3.0}
+
+    lab.run(server())
+    assert lab.kernel.node("a").energy == pytest.approx({"sleep": 1.0})
+
+
+def test_who_is_at_work_cannot_doze(lab: World):
+    async def busy() -> None:
+        await Gather(children=(Child(script=_await(work("a", 2.0)), node="a"),))
+
+    async def server() -> None:
+        await Launch(children=(Child(script=busy(), node="a"),), inbox=Inbox())
+        await Sleep(duration=1.0)
+        with pytest.raises(HetsimError, match="a cannot doze while it is at work"):
+            await Doze(node="a")
+        await Sleep(duration=2.0)
+        await Doze(node="a")
+        await Sleep(duration=1.0)
+
+    lab.run(server())
+    assert lab.kernel.node("a").energy == pytest.approx({"idle": 6.0, "compute": 8.0, "sleep": 0.5})
+
+
+async def _await(request: Request[Any]) -> None:
+    await request
+
+
+def test_it_is_awake_when_it_comes_back_and_nobody_dozes_who_is_away(lab: World):
+    node, comings = presence(lab)
+    told: list[str] = []
+
+    async def server() -> None:
+        await Doze(node="a")
+        await Sleep(duration=3.0)
+        try:
+            await Doze(node="a")
+        except Dropped as dropped:
+            told.append(f"{dropped.cause}: {dropped.detail}")
+        await Sleep(duration=3.0)
+
+    at(lab, 2.0, lambda: comings.leave("churn", "off"))
+    at(lab, 4.0, lambda: comings.come("churn"))
+    lab.run(server())
+    assert told == ["churn: a is away"]
+    assert node.energy == pytest.approx({"sleep": 1.0, "idle": 4.0})
+
+
+def test_a_battery_lasts_longer_asleep():
+    """Of 3 J, 2 go in a second idle; the third lasts for two asleep."""
+    world = World()
+    world.server(profile(idle=0.0))
+    body = profile(domain((1.0, 4.0)), idle=2.0, sleep=0.5)
+    node = world.device("a", body, charge=3.0)
+    emptied: list[float] = []
+
+    async def server() -> None:
+        await Sleep(duration=1.0)
+        await Doze(node="a")
+        await Sleep(duration=1.9)
+        assert node.present
+        await Sleep(duration=1.0)
+        emptied.append(node.energy["sleep"])
+
+    world.run(server())
+    assert (node.state, emptied) == ("off", [pytest.approx(1.0)])

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from hetsim.core.cost import Cost
 from hetsim.core.errors import Dropped
 from hetsim.core.ref import Ref
-from hetsim.sim.requests import Compute, Gather, Observe, Sleep, Stream, Transfer, pipeline_time
+from hetsim.sim.pipeline import Stop, loop_time, pipeline_time
+from hetsim.sim.requests import Compute, Gather, Observe, Sleep, Stream, Transfer
 
 times = st.lists(st.integers(0, 50).map(float), min_size=1, max_size=5)
 
@@ -87,3 +88,13 @@ def test_a_misfortune_is_thrown_into_a_script():
 def test_what_cannot_be_asked_is_refused_where_it_is_written(make: Any, complaint: str):
     with pytest.raises(ValueError, match=complaint):
         make()
+
+
+@pytest.mark.parametrize("window", [1, 2, 7, inf])
+def test_a_long_loop_goes_on_as_it_began(window: float):
+    """However many items there are, counting them one by one ends at some number."""
+    stops = (Stop(0, 1.0), Stop(1, 2.0, 0.5), Stop(0, 0.75))
+    step = loop_time(stops, 2000, window) - loop_time(stops, 1000, window)
+    many = loop_time(stops, 1_002_000, window)
+    assert many == pytest.approx(loop_time(stops, 2000, window) + 1000 * step)
+    assert many == pytest.approx(1_002_000 * {1.0: 4.25, 2.0: 2.125}.get(window, 2.0), rel=1e-3)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -242,7 +243,8 @@ _WORDS = {"$schema", "$defs", "title", "description", "default", "examples", "pa
 """Keywords that `fits` leaves alone."""
 _CHECKED = {
     "$ref", "anyOf", "const", "enum", "type", "minimum", "maximum", "items", "prefixItems",
-    "minItems", "maxItems", "properties", "additionalProperties", "required",
+    "minItems", "maxItems", "properties", "additionalProperties", "required", "exclusiveMinimum",
+    "exclusiveMaximum",
 }  # fmt: skip
 
 
@@ -259,6 +261,9 @@ def fits(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> bool:
     if not isinstance(value, _KINDS[kind]) or isinstance(value, bool) is not (kind == "boolean"):
         return False
     if kind in ("integer", "number"):
+        inside = schema.get("exclusiveMinimum", -inf) < value < schema.get("exclusiveMaximum", inf)
+        if not inside:
+            return False
         return schema.get("minimum", value) <= value <= schema.get("maximum", value)
     if kind == "array":
         first = schema.get("prefixItems", [])
