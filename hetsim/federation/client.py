@@ -56,8 +56,43 @@ class Errand:
     layers: tuple[str, ...] | None = None
 
 
+class Host:
+    """Abstract: what a script asks of a node, whoever it is."""
+
+    __slots__ = ()
+
+    node: Node
+
+    @property
+    def id(self) -> str:
+        """Its name, that of its node."""
+        return self.node.name
+
+    def work(
+        self,
+        work: Ref[Any] | Cost,
+        *,
+        kind: str = "compute",
+        needs: tuple[Ref[Any], ...] | None = None,
+    ) -> Compute:
+        """Work here as a stage of a `Stream`, for all items together."""
+        return _work(self.id, work, kind, needs)
+
+    async def hold(self, name: str, value: Ref[Any] | Bytes) -> None:
+        """Keep memory for `value` under `name`, instead of what is held under it (`Hold`)."""
+        await Hold(node=self.id, name=name, size=_size(value))
+
+    async def let_go(self, name: str) -> None:
+        """Hold nothing under `name` any more."""
+        await Hold(node=self.id, name=name, size=0.0)
+
+    def holds(self, name: str) -> bool:
+        """Whether it holds something under `name`: it was not let go, nor lost with the power."""
+        return name in self.node.memory.held
+
+
 @dataclass(slots=True, eq=False)
-class Client:
+class Client(Host):
     """One device of the federation.
 
     Attributes:
@@ -91,11 +126,6 @@ class Client:
     _cached: str = ""
     _moving: Seconds = 0.0
     _times: tuple[int, int] = (-1, 0)
-
-    @property
-    def id(self) -> str:
-        """Its name, that of its node."""
-        return self.node.name
 
     @property
     def present(self) -> bool:
@@ -246,16 +276,6 @@ class Client:
         """Do work here; a Ref is held afterwards."""
         await compute(self.id, work, kind, needs)
 
-    def work(
-        self,
-        work: Ref[Any] | Cost,
-        *,
-        kind: str = "compute",
-        needs: tuple[Ref[Any], ...] | None = None,
-    ) -> Compute:
-        """Work here as a stage of a `Stream`, for all items together."""
-        return _work(self.id, work, kind, needs)
-
     def uplink(self, value: Ref[Any] | Bytes) -> Transfer:
         """Sending to the hub as a stage of a `Stream`, for all items together."""
         return _send(self.id, self.hub.id, value, "upload")
@@ -272,18 +292,6 @@ class Client:
         """Draw sleep power from now on, until it is to compute, send or receive (`Doze`)."""
         await Doze(node=self.id)
 
-    async def hold(self, name: str, value: Ref[Any] | Bytes) -> None:
-        """Keep memory for `value` under `name`, instead of what is held under it (`Hold`)."""
-        await Hold(node=self.id, name=name, size=_size(value))
-
-    async def let_go(self, name: str) -> None:
-        """Hold nothing under `name` any more."""
-        await Hold(node=self.id, name=name, size=0.0)
-
-    def holds(self, name: str) -> bool:
-        """Whether it holds something under `name`: it was not let go, nor lost with the power."""
-        return name in self.node.memory.held
-
 
 LOSS: Bytes = 8.0
 """Of a reported loss, a float64."""
@@ -294,15 +302,10 @@ _WHOLE = 1e-9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Hub:
+class Hub(Host):
     """Who asks clients and averages what they deliver: the server, or a gateway."""
 
     node: Node
-
-    @property
-    def id(self) -> str:
-        """Its name, that of its node."""
-        return self.node.name
 
     async def compute(
         self,
@@ -313,28 +316,6 @@ class Hub:
     ) -> None:
         """Do work here; a Ref is held afterwards."""
         await compute(self.id, work, kind, needs)
-
-    def work(
-        self,
-        work: Ref[Any] | Cost,
-        *,
-        kind: str = "compute",
-        needs: tuple[Ref[Any], ...] | None = None,
-    ) -> Compute:
-        """Work here as a stage of a `Stream`, for all items together."""
-        return _work(self.id, work, kind, needs)
-
-    async def hold(self, name: str, value: Ref[Any] | Bytes) -> None:
-        """Keep memory for `value` under `name`, instead of what is held under it (`Hold`)."""
-        await Hold(node=self.id, name=name, size=_size(value))
-
-    async def let_go(self, name: str) -> None:
-        """Hold nothing under `name` any more."""
-        await Hold(node=self.id, name=name, size=0.0)
-
-    def holds(self, name: str) -> bool:
-        """Whether it holds something under `name`: it was not let go, nor lost with the power."""
-        return name in self.node.memory.held
 
 
 def _size(value: Ref[Any] | Bytes) -> Bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -36,18 +35,6 @@ def test_a_small_one_is_built_from_measured_data(
     for figure in folder.glob("*.svg"):
         assert f"({figure.name})" in page
     assert max(row["times"] for row in read_table(folder / "network.csv")) < 1e-6
-
-
-def test_the_committed_page_follows_from_its_tables(repo: Path, tmp_path: Path) -> None:
-    committed = repo / "reports" / "physics"
-    again = tmp_path / "physics"
-    shutil.copytree(committed, again)
-    for stale in (*again.glob("*.svg"), again / "index.md"):
-        stale.unlink()
-    result = CliRunner().invoke(app, ["report", "physics", "--redraw", "--out", str(again)])
-    assert result.exit_code == 0, result.output
-    for path in sorted(committed.iterdir()):
-        assert (again / path.name).read_bytes() == path.read_bytes(), path.name
 
 
 def test_without_measured_data_it_says_what_to_do(tmp_path: Path) -> None:

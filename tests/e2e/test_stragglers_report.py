@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -41,15 +40,3 @@ def test_a_tiny_one_is_raced_and_drawn(
         place = row["pace"], row["selection"]
         shares[place] = shares.get(place, 0.0) + row["share"]
     assert list(shares.values()) == pytest.approx([1.0] * 18)
-
-
-def test_the_committed_page_follows_from_its_tables(repo: Path, tmp_path: Path) -> None:
-    committed = repo / "reports" / "stragglers"
-    again = tmp_path / "stragglers"
-    shutil.copytree(committed, again)
-    for stale in (*again.glob("*.svg"), again / "index.md"):
-        stale.unlink()
-    result = CliRunner().invoke(app, ["report", "stragglers", "--redraw", "--out", str(again)])
-    assert result.exit_code == 0, result.output
-    for path in sorted(committed.iterdir()):
-        assert (again / path.name).read_bytes() == path.read_bytes(), path.name

@@ -63,8 +63,9 @@ class FedBuff:
 
         def merge(model: Ref[Any], replies: list[Reply[Any]], weigh: Weigh) -> Ref[Any]:
             weights = [weigh(reply.client) for reply in replies]
+            whole = sum(weights)
             shares = [
-                self.lr * weight / sum(weights) * _staleness.factor(
+                self.lr * weight / whole * _staleness.factor(
                     self.weighting, run.round - reply.participation.round,
                     self.exponent, self.grace,
                 )
