@@ -74,9 +74,17 @@ class Host:
         *,
         kind: str = "compute",
         needs: tuple[Ref[Any], ...] | None = None,
+        makes: Ref[Any] | None = None,
     ) -> Compute:
-        """Work here as a stage of a `Stream`, for all items together."""
-        return _work(self.id, work, kind, needs)
+        """Work here as a stage of a `Stream`, for all items together.
+
+        Args:
+            work: what to pay for.
+            kind: what to call it in the trace.
+            needs: what must be here; by default all inputs of a Ref.
+            makes: what is here afterwards; a Ref itself.
+        """
+        return _work(self.id, work, kind, needs, makes=makes)
 
     async def hold(self, name: str, value: Ref[Any] | Bytes) -> None:
         """Keep memory for `value` under `name`, instead of what is held under it (`Hold`)."""
@@ -193,19 +201,15 @@ class Client(Host):
 
     async def train(self, model: Ref[Any], **settings: Any) -> Ref[Any]:
         """Train `model` on the shard; `settings` as `ops.train`. Returns the lazy update."""
-        errand, shard = self.errand, self._shard()
-        number: tuple[int, ...] = (self.run.round,)
+        errand, shard = self.errand, self.data
         until = inf
         if errand:
-            asked = errand.participation.round
-            number = (asked, errand.again) if errand.again else (asked,)
             if self.run.selection.observes:
                 errand.loss = ops.evaluate(model, shard)
             if errand.late == "steps":
                 left = max(errand.until - self.run.now, 0.0)
                 until = errand.until - min(errand.reserve * self._moving, left / 2.0)
-        seed = entropy(self.run.seed, "learn/batches", self.id, *number)
-        update = ops.train(model, shard, seed=seed, **settings)
+        update = ops.train(model, shard, seed=self.order, **settings)
         done = await compute(self.id, update, "train", (model,), until)
         if done < 1.0:
             assert errand
@@ -213,6 +217,26 @@ class Client(Host):
         if errand and errand.loss:
             self.run.kernel.hold(self.id, (errand.loss,))
         return update
+
+    def watch(self, model: Ref[Any]) -> None:
+        """Let the hub know the mean loss of `model` on the shard, if the selection asks for it.
+
+        It is a by-product of training on what the client sends with its labels (a back part, on
+        activations). `train` reports a loss of its own.
+        """
+        if self.errand and self.run.selection.observes:
+            self.errand.loss = ops.evaluate(model, self.data)
+            self.run.has(self.hub, self.errand.loss)
+            self.run.has(self, self.errand.loss)
+
+    @property
+    def order(self) -> int:
+        """Seed of the order of its samples, another one each time it is asked."""
+        number: tuple[int, ...] = (self.run.round,)
+        if errand := self.errand:
+            asked = errand.participation.round
+            number = (asked, errand.again) if errand.again else (asked,)
+        return entropy(self.run.seed, "learn/batches", self.id, *number)
 
     async def _cut_short(self, update: Ref[Any], done: Fraction, errand: Errand) -> Ref[Any]:
         """The training of the steps that were done in time; of one, if it can still be done."""
@@ -232,7 +256,7 @@ class Client(Host):
         """Receive `model`, evaluate it on the shard and report its loss."""
         await self.download(model)
         self._cached = model.key
-        score = ops.evaluate(model, self._shard())
+        score = ops.evaluate(model, self.data)
         await self.compute(score, kind="evaluate", needs=(model,))
         await Transfer(
             source=self.id, target=self.run.server.id, size=LOSS, kind="upload", carries=(score,)
@@ -255,9 +279,15 @@ class Client(Host):
 
     def training_cost(self, model: Ref[Any], **settings: Any) -> Cost:
         """Work of `train` with these settings."""
-        return ops.train(model, self._shard(), seed=0, **settings).cost
+        return ops.train(model, self.data, seed=0, **settings).cost
 
-    def _shard(self) -> Ref[Any]:
+    @property
+    def data(self) -> Ref[Any]:
+        """Its shard.
+
+        Raises:
+            HetsimError: it holds no data.
+        """
         if self.shard is None:
             raise HetsimError(
                 f"{self.id} holds no data to train on\n"
@@ -339,11 +369,12 @@ def _work(
     kind: str,
     needs: tuple[Ref[Any], ...] | None,
     until: Seconds = inf,
+    makes: Ref[Any] | None = None,
 ) -> Compute:
-    if isinstance(work, Cost):
-        return Compute(node=node, cost=work, kind=kind, needs=needs or (), until=until)
-    needs = work.inputs if needs is None else needs
-    return Compute(node=node, cost=work.cost, kind=kind, needs=needs, makes=work, until=until)
+    if isinstance(work, Ref):
+        needs = work.inputs if needs is None else needs
+        work, makes = work.cost, work
+    return Compute(node=node, cost=work, kind=kind, needs=needs or (), makes=makes, until=until)
 
 
 def _send(source: str, target: str, value: Ref[Any] | Bytes, kind: str) -> Transfer:

@@ -19,7 +19,7 @@ from hetsim.core.quantities import Bytes, Flops, Fraction, Joules, Seconds
 from hetsim.core.ref import Ref
 from hetsim.core.rng import entropy, rng
 from hetsim.core.trace import Participation, Progress
-from hetsim.federation.client import Client, Errand, Hub, Late
+from hetsim.federation.client import Client, Errand, Host, Hub, Late
 from hetsim.federation.pretraining import Pretraining
 from hetsim.federation.roster import Poller, Roster, Selection, Situation
 from hetsim.learn import ops
@@ -295,8 +295,17 @@ class Run:
         self.lab.want(model, keep=True)
         return model
 
-    def require(self, cost: Callable[[Client], Cost]) -> None:
+    def require(
+        self,
+        cost: Callable[[Client], Cost],
+        server: Callable[[Client], Cost] = lambda client: Cost(),
+    ) -> None:
         """Exclude every client whose memory cannot hold `cost(client)`, with the numbers.
+
+        Args:
+            cost: what is asked of a client.
+            server: what the server does for it meanwhile; one for which its memory is too small is
+                excluded too.
 
         Raises:
             HetsimError: nobody is left.
@@ -315,6 +324,14 @@ class Run:
                     f"training needs {si(need)}B of memory; "
                     f"{si(client.node.memory.capacity)}B are available",
                 )
+                continue
+            need = server(client).memory
+            if not self.server.node.fits(need):
+                client.exclude(
+                    "memory",
+                    f"training on the server for it needs {si(need)}B of memory there; "
+                    f"{si(self.server.node.memory.capacity)}B are available",
+                )
         if not any(client.hopeful for client in self.clients):
             reasons = dict.fromkeys(
                 f"{client.id}: {client.excluded or 'the battery is empty'}"
@@ -326,6 +343,10 @@ class Run:
                 "    Choose a smaller model or batch, devices with more memory, or batteries that "
                 "hold something or are charged."
             )
+
+    def has(self, host: Host, *refs: Ref[Any]) -> None:
+        """Note that `host` has these: it can tell them, at no cost, from what reached it."""
+        self.kernel.hold(host.id, refs)
 
     async def cohort(self, script: Callable[..., Script[T]], *args: Any) -> list[Reply[T]]:
         """Ask a cohort, as selection and pace decide, to play `script(client, *args)`."""

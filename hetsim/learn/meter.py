@@ -222,8 +222,8 @@ def exchange_cost(
 ) -> tuple[Cost, Cost]:
     """Work of training a part by the gradients that arrive: up to what it gives, and from then on.
 
-    Both together are `train_cost`. The memory of a batch is held from the first to the second; the
-    steps and samples are those of the first.
+    Both together are `train_cost`. Memory is held from the first to the second, so the peak is the
+    first one's, like steps and samples.
     """
     sheet = measure(architecture)
     whole = train_cost(
@@ -240,7 +240,6 @@ def exchange_cost(
     back = Cost(
         flops=whole.flops - ahead.flops,
         traffic=whole.traffic - ahead.traffic,
-        memory=whole.memory,
         operators=whole.operators - ahead.operators,
     )
     return ahead, back

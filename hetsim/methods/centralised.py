@@ -14,37 +14,17 @@ from hetsim.core.rng import entropy
 from hetsim.federation.client import Client
 from hetsim.federation.run import Run
 from hetsim.learn import ops
-from hetsim.methods import _sgd
+from hetsim.methods._sgd import Sgd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Centralised:
-    """SGD on the union of all shards.
-
-    Attributes:
-        epochs: passes over all data a round.
-        batch: samples a step.
-        lr: learning rate.
-        momentum: of the optimizer, which starts fresh each round.
-        weight_decay: L2 penalty on the weights.
-    """
-
-    epochs: int = 1
-    batch: int = 20
-    lr: float = 0.05
-    momentum: float = 0.0
-    weight_decay: float = 0.0
-
-    def __post_init__(self) -> None:
-        _sgd.check(**self.training)
+class Centralised(Sgd):
+    """SGD on the union of all shards."""
 
     @property
     def training(self) -> dict[str, Any]:
-        """Settings of the training, as `ops.train` takes them."""
-        return {
-            "epochs": self.epochs, "batch": self.batch, "lr": self.lr,
-            "momentum": self.momentum, "weight_decay": self.weight_decay,
-        }  # fmt: skip
+        """Nothing but SGD."""
+        return self.sgd
 
     def work(self, client: Client, model: Ref[Any]) -> None:
         """Nothing: the server trains."""

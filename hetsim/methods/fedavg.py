@@ -11,17 +11,17 @@ from typing import Any
 
 from hetsim.core.ref import Ref
 from hetsim.federation.run import Run
-from hetsim.methods._averaging import Averaging
+from hetsim.methods._local import LocalSgd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FedAvg(Averaging):
+class FedAvg(LocalSgd):
     """Plain local SGD."""
 
     @property
     def training(self) -> dict[str, Any]:
         """Nothing but SGD."""
-        return self.local_sgd
+        return self.sgd
 
     def start(self, run: Run) -> Ref[Any]:
         """The untrained model."""

@@ -13,11 +13,11 @@ from typing import Any
 
 from hetsim.core.ref import Ref
 from hetsim.federation.run import Run
-from hetsim.methods._averaging import Averaging
+from hetsim.methods._local import LocalSgd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FedProx(Averaging):
+class FedProx(LocalSgd):
     """Local SGD with a proximal term.
 
     Attributes:
@@ -29,7 +29,7 @@ class FedProx(Averaging):
     @property
     def training(self) -> dict[str, Any]:
         """SGD and the pull."""
-        return {**self.local_sgd, "proximal": self.mu}
+        return {**self.sgd, "proximal": self.mu}
 
     def start(self, run: Run) -> Ref[Any]:
         """The untrained model."""

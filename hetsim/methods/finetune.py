@@ -12,11 +12,11 @@ from typing import Any, ClassVar
 
 from hetsim.core.ref import Ref
 from hetsim.federation.run import Run
-from hetsim.methods._averaging import Averaging
+from hetsim.methods._local import LocalSgd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finetune(Averaging):
+class Finetune(LocalSgd):
     """FedAvg from a pre-trained model.
 
     Attributes:
@@ -29,7 +29,7 @@ class Finetune(Averaging):
     @property
     def training(self) -> dict[str, Any]:
         """Nothing but SGD."""
-        return self.local_sgd
+        return self.sgd
 
     def start(self, run: Run) -> Ref[Any]:
         """The pre-trained model."""

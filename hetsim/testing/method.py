@@ -18,7 +18,7 @@ MISFORTUNES = {
     "deadline": ("pace.deadline=200 ms",),
     "battery": ("fleet[1].battery={charge: 0.0002 %, model: linear}",),
     "churn": ("fleet[0].availability={name: random, up: 25 ms, down: 25 ms}",),
-    "memory": ("fleet[1].profile=stm32l4r5", "task.model={name: mlp, hidden: [2000]}"),
+    "memory": ("fleet[1].profile=stm32l4r5", "task.model={name: mlp, hidden: [2000, 10]}"),
     "data": ("fleet[0].data=none",),
 }
 """Changes to the tiny world in which some devices cannot do what they are asked."""

@@ -49,7 +49,7 @@ method: {name: fedavg, epochs: 1, batch: 20, lr: 0.1}
 selection: {name: random, cohort: 3}
 stop: {rounds: 2}
 """
-_DEEPER = "task.model={name: mlp, hidden: [16]}"
+_DEEPER = "task.model={name: mlp, hidden: [16, 16]}"
 _CLOSE = 1e-9
 
 
@@ -60,8 +60,8 @@ def tiny(*overrides: str, seed: int | None = None, data: Path | None = None) -> 
     >>> scenario.spec.method.name, [member.name for member in scenario.members()]
     ('fedprox', ['pi-0', 'pi-1', 'phone-0', 'jetson-0'])
 
-    A method that starts from pre-trained parts has a perceptron to take them over: logistic
-    regression is a single block.
+    A method that cuts the model, or starts from pre-trained parts, has a perceptron instead of
+    logistic regression, which is a single block.
 
     Args:
         overrides: texts such as "method.lr=0.05".
@@ -73,7 +73,8 @@ def tiny(*overrides: str, seed: int | None = None, data: Path | None = None) -> 
         path.write_text(TOPOLOGY, encoding="utf-8")
         spec = load_topology(path, overrides=overrides, seed=seed)
         method = METHODS.load(spec.method.name)
-        if getattr(method, "pretrained", False) and spec.task.model.name == "logistic":
+        parts = getattr(method, "pretrained", False) or hasattr(method, "cut")
+        if parts and spec.task.model.name == "logistic":
             spec = load_topology(path, overrides=(*overrides, _DEEPER), seed=seed)
         return resolve(spec, data)
 

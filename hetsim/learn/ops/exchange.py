@@ -18,7 +18,6 @@ from hetsim.core.ref import Ref
 from hetsim.learn.meter import exchange_cost, train_cost
 from hetsim.learn.numerics import State
 from hetsim.learn.ops.base import model_arch
-from hetsim.learn.ops.join import join
 from hetsim.learn.ops.messages import answers, sent
 from hetsim.learn.ops.part import split
 from hetsim.learn.ops.train import seen, train
@@ -29,7 +28,7 @@ class Exchange(NamedTuple):
     """What training in two places gives, and what it takes.
 
     Attributes:
-        front, back: after it.
+        model, front, back: after it.
         ahead: work of the client up to the activations.
         server: work of the server, forward and backward; no samples, for it reads none.
         behind: work of the client from the gradients on, its steps included.
@@ -38,6 +37,7 @@ class Exchange(NamedTuple):
         steps: batches, each a message up and one down.
     """
 
+    model: Ref[State]
     front: Ref[State]
     back: Ref[State]
     ahead: Cost
@@ -49,8 +49,8 @@ class Exchange(NamedTuple):
 
 
 def exchange(
-    front: Ref[State],
-    back: Ref[State],
+    model: Ref[State],
+    at: int,
     shard: Ref[Rows],
     *,
     epochs: int | None = None,
@@ -61,17 +61,19 @@ def exchange(
     weight_decay: float = 0.0,
     seed: int,
 ) -> Exchange:
-    """Train both parts of a model on the shard; the arguments are those of `ops.train`.
+    """Train a model, cut after its first `at` blocks, on the shard.
+
+    The other arguments are those of `ops.train`.
 
     Raises:
-        ValueError: neither epochs nor steps, a count below one, or parts of no whole model.
+        ValueError: neither epochs nor steps, or a count below one.
+        SpecError: the model cannot be cut there.
     """
     update = train(
-        join(front, back), shard, epochs=epochs, steps=steps, batch=batch, lr=lr,
+        model, shard, epochs=epochs, steps=steps, batch=batch, lr=lr,
         momentum=momentum, weight_decay=weight_decay, seed=seed,
     )  # fmt: skip
-    first, last = model_arch(front), model_arch(back)
-    after = split(update, first.blocks)
+    first, last = model_arch(model).cut(at)
     samples: int = shard.arg("samples")
     taken: int = update.arg("steps")
     work: dict[str, Any] = {
@@ -80,7 +82,8 @@ def exchange(
     }  # fmt: skip
     ahead, behind = exchange_cost(first, **work)
     return Exchange(
-        *after,
+        update,
+        *split(update, at),
         ahead=ahead,
         server=replace(train_cost(last, gradient=True, **work), samples=0.0),
         behind=behind,

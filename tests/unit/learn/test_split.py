@@ -134,7 +134,7 @@ def test_an_exchange_is_named_as_training_and_priced_as_two(
 ) -> None:
     settings: dict[str, Any] = {"epochs": 2, "steps": 7, "batch": 8, "seed": 5, **RULE}
     start = ops.initial(RESNET, 3)
-    given = ops.exchange(*ops.split(start, 1), shard, **settings)
+    given = ops.exchange(start, 1, shard, **settings)
     whole = ops.train(start, shard, **settings)
     state = value_of(ops.join(given.front, given.back), resident)
     assert same(state, value_of(whole, resident))
