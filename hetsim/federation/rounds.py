@@ -14,12 +14,16 @@ Ask = Callable[[Asked, tuple[Any, ...]], Awaitable[list[Reply[Any]]]]
 
 
 class Rounds:
-    """The coordinator of every pace that asks one cohort at a time."""
+    """The coordinator of every pace that asks one cohort at a time.
 
-    side_by_side = True
+    Args:
+        run: whose server steps these are.
+        ask: asks one cohort.
+        side_by_side: whether it asks all of the cohort at once.
+    """
 
-    def __init__(self, run: Run, ask: Ask) -> None:
-        self._run, self._ask = run, ask
+    def __init__(self, run: Run, ask: Ask, *, side_by_side: bool = True) -> None:
+        self._run, self._ask, self.side_by_side = run, ask, side_by_side
 
     async def cohort(self, script: Asked, args: tuple[Any, ...]) -> list[Reply[Any]]:
         """Ask a cohort; all its replies count."""

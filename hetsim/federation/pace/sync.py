@@ -21,13 +21,26 @@ class Sync:
         deadline: seconds after which whoever has not delivered is dropped.
         over_selection: how many times the cohort is asked; the first cohort's worth to deliver
             counts and the rest is dropped.
+        at_once: clients that the server serves at once: the cohort is asked group by group, each
+            when the one before it has delivered. Left out, all together.
     """
 
     deadline: Seconds = inf
     over_selection: float = 1.0
+    at_once: int | None = None
 
     def __post_init__(self) -> None:
         check(self.deadline, self.over_selection, "over_selection")
+        if self.at_once is None:
+            return
+        if self.at_once < 1:
+            raise SpecError(f"at_once is {self.at_once}", remedy="Serve 1 client or more.")
+        if self.over_selection > 1.0:
+            raise SpecError(
+                "at_once and over_selection contradict each other: of a group that is asked after "
+                "others nobody can be spared before it has begun",
+                remedy="Leave one of them out.",
+            )
 
     @property
     def demands(self) -> frozenset[Demand]:
@@ -36,7 +49,7 @@ class Sync:
 
     def begin(self, run: Run) -> Rounds:
         """Rounds of one cohort each."""
-        return rounds(run, deadline=self.deadline, factor=self.over_selection)
+        return rounds(run, deadline=self.deadline, factor=self.over_selection, at_once=self.at_once)
 
 
 _DUST = 1e-9
@@ -62,15 +75,24 @@ def rounds(
     factor: float = 1.0,
     late: Late = "drop",
     reserve: float = 1.0,
+    at_once: int | None = None,
 ) -> Rounds:
-    """Rounds in which `factor` times the cohort is asked and has until the deadline to deliver."""
+    """Rounds in which `factor` times the cohort is asked and has until the deadline to deliver.
+
+    Where only some are served at once, each group has its own deadline.
+    """
 
     async def ask(script: Asked, args: tuple[Any, ...]) -> list[Reply[Any]]:
         wanted = run.selection.cohort
         clients = await run.select(ceil(wanted * factor - _DUST), deadline=deadline)
         first = wanted if len(clients) > wanted else inf
-        return await run.gather(
-            script, clients, *args, deadline=deadline, first=first, late=late, reserve=reserve
-        )
+        size = at_once or max(1, len(clients))
+        replies: list[Reply[Any]] = []
+        for begin in range(0, len(clients), size):
+            replies += await run.gather(
+                script, clients[begin : begin + size], *args,
+                deadline=deadline, first=first, late=late, reserve=reserve,
+            )  # fmt: skip
+        return replies
 
-    return Rounds(run, ask)
+    return Rounds(run, ask, side_by_side=at_once is None)
