@@ -24,7 +24,12 @@ class Span(NamedTuple):
     `energy` is what the segment drew above the base power of all nodes it touched. `outcome` is
     "done" or the cause that cut it short; `progress` the share that was done. `after` is the serial
     of the segment whose end let this one begin, -1 at the start of a run; `alone` what it would
-    have taken with all that it uses to itself, as things were when it began.
+    have taken with all that it uses to itself, as things were when it began, and `latency` what of
+    that no faster link would have saved.
+
+    The stages of a pipeline are segments that begin and end together, each `after` the one before
+    it. `alone` is then what a stage is of the pipeline's makespan, and `held` what it is of the
+    time that it took: they add up over the stages. For all other segments `held` is -1.
     """
 
     t0: Seconds
@@ -41,6 +46,8 @@ class Span(NamedTuple):
     progress: float = 1.0
     after: int = -1
     alone: Seconds = 0.0
+    latency: Seconds = 0.0
+    held: Seconds = -1.0
 
 
 @dataclass(slots=True, kw_only=True)

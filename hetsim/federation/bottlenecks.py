@@ -48,7 +48,6 @@ def bottlenecks(kernel: Kernel, spans: Spans) -> Links:
             }
             for way, route in ways.items()
         },
-        latency={way: route.latency for way, route in ways.items()},
         waking={
             way: (1.0 / fastest if (fastest := _fastest(route)) else 0.0, min(tails))
             for way, route in ways.items()

@@ -45,32 +45,41 @@ class Segment(NamedTuple):
 class Spans:
     """The spans of a trace by serial, and the roles of their actors.
 
+    The stages of a pipeline are told as if they came one after the other, each for as long as it
+    held the pipeline up.
+
     Attributes:
-        by_serial: every span.
+        by_serial: every span, in the order of the trace.
         roles: of every node.
         server: name of the server.
     """
 
     def __init__(self, trace: Trace) -> None:
-        self.by_serial: dict[int, Span] = {span.serial: span for span in trace.spans}
+        self.by_serial: dict[int, Span] = {}
+        ahead, begin = -1, 0.0
+        for span in trace.spans:
+            if span.held >= 0.0:  # a stage
+                begin = begin if span.after == ahead else span.t0
+                over = span.t1 - begin - span.held <= _ROUNDING * (span.t1 - span.t0)
+                ahead = span.serial
+                span = span._replace(t0=begin, t1=span.t1 if over else begin + span.held)
+                begin = span.t1
+            self.by_serial[span.serial] = span
         self.roles: dict[str, str] = {row["device"]: row["role"] for row in trace.devices}
         servers = (name for name, role in self.roles.items() if role == "server")
         self.server = next(servers, "server")
 
     def back(self, last: int) -> Iterator[Span]:
-        """The chain that ends with span `last`, the latest first, to the start of the run.
-
-        A pipeline of several stages is one link of it, told of its last stage.
-        """
+        """The chain that ends with span `last`, the latest first, to the start of the run."""
         while (span := self.by_serial.get(last)) is not None:
             yield span
             last = span.after
 
     def of(self, part: Participation) -> list[Span]:
-        """What a client did in a participation, in order of time."""
+        """What a client did in a participation, and others in its pipelines, in order of time."""
         acts: list[Span] = []
         for span in self.back(part.last):
-            if span.actor != part.device or span.t0 < part.t0:
+            if span.t0 < part.t0 or (span.actor != part.device and span.held < 0.0):
                 break
             acts.append(span)
         return acts[::-1]

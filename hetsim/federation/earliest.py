@@ -43,8 +43,9 @@ class Round:
         for part, way in self.ways:
             self.hubs.setdefault(part.hub, []).append((part, way))
         closing: list[Span] = []
+        joined = self.ways[0][0].t1 if self.ways else self.t0
         for span in self.spans.back(row["last"]):
-            if span.actor != self.spans.server:
+            if span.actor != self.spans.server or span.t0 < joined:
                 break
             closing.append(span)
         self.closing = closing
@@ -60,6 +61,8 @@ class Round:
 
     def least(self, wish: Wish) -> Seconds:
         """How long it takes at least."""
+        if not self.hubs:  # the server was at work alone
+            return sum(self._alone(span, wish) for span in self.closing)
         tails = {hub: self._tail(hub, wish) for hub in self.hubs}
         ends = (self._joined(hub, wish) + tail for hub, tail in tails.items())
         end = max(ends, default=self.t1)
@@ -127,14 +130,14 @@ class Round:
     def _alone(self, span: Span, wish: Wish) -> Seconds:
         """The least that a segment takes, whenever it begins."""
         if self._gone(span, wish):
-            return self.traffic.latency(span)
+            return min(span.latency, span.alone)
         return min(self.traffic.alone(span), span.t1 - span.t0)
 
     def _carried(self, wish: Wish, tails: Mapping[str, Seconds]) -> Seconds:
         """When the bottlenecks have carried what those who delivered move, at the earliest.
 
         Where the first of many were enough, others may be the first, and first of all those who
-        move nothing there.
+        move nothing there. What a pipeline moves may go at any time while it lasts.
         """
         jobs: dict[Hashable, list[_Job]] = {}
         users: dict[Hashable, set[str]] = {}
@@ -142,13 +145,16 @@ class Round:
             if part.outcome != "done" and part.outcome != "surplus":
                 continue
             begins = self._walk(way, wish)[1]
-            after = tails[part.hub]
-            for span, begin in zip(reversed(way), reversed(begins), strict=True):
+            after = behind = tails[part.hub]
+            staged = False
+            for span, first in zip(reversed(way), reversed(_heads(way, begins)), strict=True):
+                if not (staged and span.held >= 0.0):
+                    behind = after
+                staged = span.held >= 0.0
                 if span.peer and span.actor == part.device and not self._gone(span, wish):
-                    first = begin + self.traffic.latency(span)  # byte, at the earliest
                     for where, seconds in self.traffic.load(span).items():
                         place = (where, span.kind) if self.surplus else where
-                        jobs.setdefault(place, []).append((first, seconds, after))
+                        jobs.setdefault(place, []).append((first, seconds, behind))
                         users.setdefault(place, set()).add(part.device)
                 if part.outcome == "done":
                     after += self._alone(span, wish)
@@ -159,6 +165,19 @@ class Round:
             (_first(each, len(users[place]) - len(surplus)) for place, each in jobs.items()),
             default=self.t0,
         )
+
+
+def _heads(way: Sequence[Span], begins: Sequence[Seconds]) -> list[Seconds]:
+    """When the first byte of each segment may move: in a pipeline, as soon as that begins."""
+    heads: list[Seconds] = []
+    staged = False
+    for span, begin in zip(way, begins, strict=True):
+        if span.held < 0.0:
+            heads.append(begin + min(span.latency, span.alone))
+        else:
+            heads.append(heads[-1] if staged else begin)
+        staged = span.held >= 0.0
+    return heads
 
 
 _Job = tuple[Seconds, Seconds, Seconds]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from math import inf
 
 from hetsim.core.quantities import Seconds
-from hetsim.core.trace import Span, Trace
+from hetsim.core.trace import Span
 from hetsim.federation.critical import Spans
 
 Way = tuple[str, str, str]
@@ -22,7 +22,6 @@ class Links:
         group: of each node; nodes of different groups never slow each other's transfers. Who is not
             in it may be slowed by anybody.
         load: what a byte takes of each bottleneck on a way, in seconds of the whole bottleneck.
-        latency: of each way.
         waking: of each way whose radio may have to wake up first, the seconds that a byte takes,
             and the seconds of rest after which the radio sleeps.
     """
@@ -31,7 +30,6 @@ class Links:
     load: Mapping[Way, Mapping[Hashable, float]] = field(
         default_factory=dict[Way, Mapping[Hashable, float]]
     )
-    latency: Mapping[Way, Seconds] = field(default_factory=dict[Way, Seconds])
     waking: Mapping[Way, tuple[float, Seconds]] = field(
         default_factory=dict[Way, tuple[float, Seconds]]
     )
@@ -50,18 +48,18 @@ class Traffic:
         links: who can get into whose way.
     """
 
-    def __init__(self, trace: Trace, spans: Spans, links: Links) -> None:
+    def __init__(self, spans: Spans, links: Links) -> None:
         self.spans, self.links = spans, links
         self._acts: dict[tuple[int, str], list[Span]] = {}
         self._moved: dict[int, list[Span]] = {}
-        for span in trace.spans:
+        for span in spans.by_serial.values():
             self._acts.setdefault((span.round, span.actor), []).append(span)
             if span.peer:
                 self._moved.setdefault(span.round, []).append(span)
         self._rested: dict[int, Seconds] = {}
         if links.waking:
             ends: dict[str, Seconds] = {}
-            for span in sorted(trace.spans, key=lambda span: span.t0):
+            for span in sorted(spans.by_serial.values(), key=lambda span: span.t0):
                 if span.peer:
                     self._rested[span.serial] = span.t0 - ends.get(span.actor, -inf)
                     ends[span.actor] = span.t1
@@ -79,10 +77,6 @@ class Traffic:
         loads = self.links.load.get(self._way(span), {})
         return {where: min(span.size * load, span.alone) for where, load in loads.items()}
 
-    def latency(self, span: Span) -> Seconds:
-        """What is left of a transfer on a link without a limit of its rate; 0 for other work."""
-        return min(self.links.latency.get(self._way(span), 0.0), span.alone)
-
     def rouses(self, span: Span, saved: Seconds) -> bool:
         """Whether a transfer's radio may be awake, `saved` seconds sooner, where it had slept."""
         way = self._way(span)
@@ -97,7 +91,7 @@ class Traffic:
         if way not in self.links.waking:
             return span.alone
         pace, _ = self.links.waking[way]
-        return min(span.alone, self.links.latency.get(way, 0.0) + span.size * pace)
+        return min(span.alone, span.latency + span.size * pace)
 
     def _way(self, span: Span) -> Way:
         return span.actor, span.peer, self.spans.kind(span)

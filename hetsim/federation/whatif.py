@@ -145,7 +145,7 @@ class Outlook:
             elif part.t1 > closed.get(part.round, part.t1):
                 self._late.add(part.round)
         self.all_side_by_side = not self._late
-        self.traffic = Traffic(trace, spans, links)
+        self.traffic = Traffic(spans, links)
         self._known: dict[int, Round] = {}
 
     def rounds(self, device: str, change: str) -> list[Seconds]:

@@ -65,7 +65,7 @@ SPANS = {
     "t0_s": "float64", "t1_s": "float64", "actor": "string", "kind": "string",
     "energy_j": "float64", "size_b": "float64", "key": "string", "serial": "int64",
     "peer": "string", "round": "int64", "outcome": "string", "progress": "float64",
-    "after": "int64", "alone_s": "float64",
+    "after": "int64", "alone_s": "float64", "latency_s": "float64", "held_s": "float64",
 }  # fmt: skip
 """One row a `Span`, its fields in order."""
 

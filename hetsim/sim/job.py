@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from math import floor, inf
+from math import ceil, floor, inf
 from typing import NamedTuple
 
 from hetsim.core.cost import Cost
@@ -24,7 +24,7 @@ from hetsim.core.quantities import Bytes, Fraction, Joules, Seconds
 from hetsim.sim.clock import Call
 from hetsim.sim.network.base import Route
 from hetsim.sim.node import Node
-from hetsim.sim.pipeline import Stop, loop_time, pipeline_time
+from hetsim.sim.pipeline import Stop, loop_time, pipeline_time, portions
 from hetsim.sim.sharing import Activity, Drawn, Resource, Sharing
 
 _WHOLE = 1e-9
@@ -81,12 +81,15 @@ class Job:
         joules: drawn above base so far, by part.
         activity: while it is in progress.
         alone: what a stream would take with everything to itself.
+        portions: what of that its parts are (`hetsim.sim.pipeline`).
+        latencies: what of these is latency.
         through: share of a stream's items that were through when it was stopped.
     """
 
     __slots__ = (
-        "_began", "_cycle", "_drain", "_ends", "_fill", "_finish", "_flowed", "_marked", "_met",
-        "_prices", "_workers", "activity", "alone", "joules", "parts", "pipe", "sharing", "through",
+        "_began", "_cycle", "_drain", "_ends", "_fill", "_finish", "_flowed", "_fullest", "_marked",
+        "_met", "_prices", "_workers", "activity", "alone", "joules", "latencies", "parts", "pipe",
+        "portions", "sharing", "through",
     )  # fmt: skip
 
     def __init__(
@@ -104,6 +107,8 @@ class Job:
         self._workers = dict.fromkeys([part.node for part in parts if isinstance(part, Work)])
         if pipe:
             self.alone: Seconds = inf
+            self.portions = self.latencies = [0.0] * len(parts)
+            self._fullest = 0
             self.through: Fraction = 0.0
             self._fill = self._cycle = 0.0
             self._began = self._flowed = self._ends = 0.0
@@ -167,6 +172,19 @@ class Job:
             return 1.0
         return 0.0
 
+    def held(self, seconds: Seconds) -> list[Seconds]:
+        """What each part of a stream is of the seconds that it took.
+
+        What others, heat or a pause have added is told of the part that shared its place most, or
+        of the longest one.
+        """
+        known = sum(self.portions)
+        if seconds < known:  # it was cut
+            return [portion * seconds / known for portion in self.portions]
+        told = list(self.portions)
+        told[self._fullest] += seconds - known
+        return told
+
     def costs_on(self, node: Node) -> list[Cost]:
         """The costs of its parts on `node`."""
         return [part.cost for part in self.parts if isinstance(part, Work) and part.node is node]
@@ -190,14 +208,25 @@ class Job:
         """How long the drain of a stream is, with those that it has met."""
         assert self.pipe
         most = turns = 0.0
+        fullest: Resource | None = None
         for line, use in activity.uses.items():
             others = max(self._met[line], line.count)
             if others and line.capacity > 0.0:
                 mine = use / line.capacity / self.pipe.items
                 if others * mine > most:  # of several shared stages the fullest holds them up
-                    most = others * mine
+                    most, fullest = others * mine, line
                     turns = max(0.0, min(most, self._cycle - mine))
+        self._fullest = self._at(fullest)
         return self._fill + turns
+
+    def _at(self, line: Resource | None) -> int:
+        """The longest of the parts that use a line, or of all."""
+        lines = [
+            (part.node.processor,) if isinstance(part, Work) else part.route.uses
+            for part in self.parts
+        ]
+        there = [index for index, uses in enumerate(lines) if line is None or line in uses]
+        return max(there, key=self.portions.__getitem__)
 
     def _whole(self, progress: Fraction, rest: Seconds) -> Fraction:
         """Share of the items that are through, with a drain of `rest` behind what is done."""
@@ -302,6 +331,13 @@ class Job:
         if self.alone == inf:  # a line is down, and limits nothing for ever
             self._cycle = 0.0
             return
+        loop = len(set(places)) < len(places)
+        stalled = window < items and not loop and int(window) * max(each) < through
+        passes = items if window == 1 else ceil(items / int(window)) if stalled else 1
+        lags[-2:] = [lags[-2] + lags[-1]]
+        turns = [seconds + lag for seconds, lag in zip(each, lags, strict=True)]
+        self.portions = portions(turns, self.alone, passes)
+        self.latencies = [passes * lag for lag in lags]
         least = max(max(busy), through / int(window) if window < items else 0.0)
         self._fill = min(max(0.0, self.alone - items * least), through)
         self._cycle = (self.alone - self._fill) / items

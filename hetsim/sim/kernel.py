@@ -470,10 +470,13 @@ class Kernel:
         outcome: str,
         after: int,
         alone: Seconds,
+        latency: Seconds,
+        held: Seconds,
     ) -> int:
         """Write a finished segment into the trace; returns its serial."""
         self._serial += 1
         now = self.env.now
+        took = now - t0 if held < 0.0 else held
         if isinstance(part, Compute):
             actor, peer, size = part.node, "", 0.0
             key = part.makes.key if part.makes else ""
@@ -486,7 +489,7 @@ class Kernel:
         self.trace.spans.append(
             Span(
                 t0, now, actor, part.kind, joules, size, key, self._serial, peer, self.round,
-                outcome, done, after, min(alone, now - t0),
+                outcome, done, after, min(alone, took), min(latency, took), held,
             )
         )  # fmt: skip
         return self._serial

@@ -48,6 +48,23 @@ def pipeline_time(
     return (rounds + 1) * through + rest * longest
 
 
+def portions(turns: Sequence[Seconds], alone: Seconds, passes: int) -> list[Seconds]:
+    """What each stage is of the makespan of a pipeline; `turns` are of one part, latency included.
+
+    A stage is told as many turns as parts pass one after the other, with nothing beside them
+    (`passes`); the longest one is told the rest, for there the parts line up.
+
+    >>> portions([1.0, 3.0, 2.0], alone=15.0, passes=1)
+    [1.0, 12.0, 2.0]
+    >>> portions([1.0, 3.0, 2.0], alone=24.0, passes=4)
+    [4.0, 12.0, 8.0]
+    """
+    told = [passes * turn for turn in turns]
+    longest = max(range(len(turns)), key=turns.__getitem__)
+    told[longest] += alone - sum(told)
+    return told
+
+
 class Stop(NamedTuple):
     """A stage of a loop: `latency` on the way to `place`, then `seconds` there, of one part."""
 

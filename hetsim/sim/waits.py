@@ -200,7 +200,8 @@ class Jobs:
             if isinstance(part, Work):
                 self.alone[index] = part.node.effort(part.cost).duration
         if self.stream and self.job:
-            self.alone = [self.job.alone] * len(self.parts)
+            portions = iter(self.job.portions)
+            self.alone = [next(portions) if part else 0.0 for part in self.parts]
 
     def touches(self, node: str) -> bool:
         """Whether `node` takes part."""
@@ -220,12 +221,17 @@ class Jobs:
                 Call(kernel.env, partial(_let_in, node.memory))
         for route in self.routes:
             route.end(self.job)
-        index, after, last = 0, self.task.last, self.task.last
+        job, index, last = self.job, 0, self.task.last
+        held, lags = [-1.0], [sum([route.latency for route in self.routes])]
+        if self.stream and job:
+            held, lags = job.held(kernel.env.now - self.t0), job.latencies
         for stage, part, alone in zip(self.stages, self.parts, self.alone, strict=True):
             if part:
-                assert self.job
-                joules = self.job.joules[index]
-                last = kernel.span(self.t0, stage, joules, progress, outcome, after, alone)
+                assert job
+                last = kernel.span(
+                    self.t0, stage, job.joules[index], progress, outcome, last, alone, lags[index],
+                    held[index],
+                )  # fmt: skip
                 index += 1
             if isinstance(stage, Compute) and stage.makes:
                 made = kernel.trace.made

@@ -235,3 +235,63 @@ def test_random_fleets_are_bounded_from_below(seed: int) -> None:
     usual = fleet(speed, speed)
     for change, ways in (("ideal uplink", (IDEAL, speed)), ("ideal downlink", (speed, IDEAL))):
         assert usual.least("jetson-0", change) <= fleet(*ways).length * (1 + CLOSE)
+
+
+# --- pipelines ------------------------------------------------------------------------------------
+
+SPLIT = ("task.model={name: mlp, hidden: [64, 64]}", "fleet[1].link.up=0.5 Mbit/s")
+METHODS = {
+    "dpfl": "{name: dpfl, cut: 1}",
+    "ecofed": "{name: ecofed, cut: 1, bits: 32}",
+    "overlap": "{name: ecofed, cut: 1, bits: 32, overlap: true}",
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_pipeline_is_blamed_on_all_its_stages(method: str) -> None:
+    """The phone is far away and sends over half a megabit a second; its computing is nothing."""
+    scenario = tiny(*TWENTY, *SPLIT, f"method={METHODS[method]}")
+    trace = play(scenario).trace
+    check_books(trace, scenario)
+    for row in trace.rounds:
+        assert_whole(trace, row)
+    first = [each for each in trace.critical if each["round"] == 0]
+    shares = {
+        kind: sum(s["t1_s"] - s["t0_s"] for s in first if s["kind"] == kind)
+        / trace.rounds[0]["t1_s"]
+        for kind in ("uplink", "downlink", "compute", "server")
+    }
+    assert shares["uplink"] > 0.4
+    assert shares["uplink"] + shares["downlink"] > 0.95
+    assert 0.0 < shares["compute"] < 0.01
+    assert 0.0 < shares["server"] < 0.01
+    assert trace.rounds[0]["critical_device"] == "phone-0"
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("device", "change", "overrides"),
+    [
+        ("phone-0", "ideal uplink", (f"fleet[1].link.up={IDEAL}",)),
+        ("phone-0", "ideal downlink", (f"fleet[1].link.down={IDEAL}",)),
+    ],
+)
+def test_an_ideal_link_in_a_pipeline(
+    method: str, device: str, change: str, overrides: Sequence[str]
+) -> None:
+    given = (*SPLIT, f"method={METHODS[method]}")
+    tried = Tried(*given)
+    ideal = Tried(*given, *overrides).length
+    least = tried.least(device, change)
+    assert 0.7 * ideal <= least <= ideal * (1 + CLOSE)
+    assert least < tried.length
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_an_ideal_server_in_a_pipeline(method: str) -> None:
+    """Beside one that is a hundred times as fast."""
+    given = (*SPLIT[:1], f"method={METHODS[method]}")
+    tried = Tried(*given, "server.profile=raspberry_pi_zero_2_w")
+    least = tried.least("server", "ideal CPU")
+    assert least < 0.9 * tried.length
+    assert least <= Tried(*given, "server.profile=core_ultra_265k").length * (1 + CLOSE)

@@ -36,7 +36,7 @@ COLUMNS = {
     "temperature_max_c throttled_s peak_memory_b bytes_up bytes_down excluded device_class samples "
     "asked updates_used rarity expected_accuracy",
     "spans": "t0_s t1_s actor kind energy_j size_b key serial peer round outcome progress after "
-    "alone_s",
+    "alone_s latency_s held_s",
     "participations": "device hub round t0_s t1_s outcome used waste staleness share energy_j last",
     "critical": "round t0_s t1_s actor peer kind serial",
 }

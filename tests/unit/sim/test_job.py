@@ -172,6 +172,27 @@ def loop(items: int, window: float = inf, back: float = 3.0) -> Stream:
     )
 
 
+@pytest.mark.parametrize(
+    ("request_", "portions"),
+    [
+        (stream(8, window=1), [6.0, 4.0, 2.0]),
+        (stream(8, window=inf), [6.0, 0.5, 0.25]),
+        (loop(8, window=1), [2.0, 4.0, 1.0, 3.0]),
+    ],
+)
+def test_what_each_stage_is_of_a_stream(duo: World, request_: Stream, portions: list[float]):
+    """With a window of one all of its turns; else one turn, and the longest one the rest."""
+    together(duo, x=request_)
+    assert [span.held for span in duo.trace.spans] == pytest.approx(portions)
+    assert [span.alone for span in duo.trace.spans] == pytest.approx(portions)
+
+
+def test_the_stages_of_a_stream_that_is_cut_are_its_time(duo: World):
+    task = replace(stream(8), until=3.0)
+    together(duo, x=task)
+    assert sum(span.held for span in duo.trace.spans) == pytest.approx(3.0)
+
+
 @pytest.mark.parametrize("window", [1, 2, 3, inf])
 def test_a_loop_takes_what_its_items_take(duo: World, window: float):
     """The device serves forward and backward passes in the order in which they come."""
@@ -190,11 +211,16 @@ def test_a_loop_is_as_slow_as_the_device_that_has_both_ends(duo: World):
 
 
 def test_a_stream_is_told_what_it_would_take_alone(duo: World):
-    """Two on one device: what each would take with it to itself, and how long it was there."""
+    """Two on one device: what each would take with it to itself, stage by stage, and how long."""
     two = {name: stream(8) for name in ("x", "y")}
     ends = together(duo, **two)
     assert max(ends.values()) == pytest.approx(2 * 6.0 + 0.75)
-    assert [span.alone for span in duo.trace.spans] == [pytest.approx(6.75)] * 6
+    spans = duo.trace.spans
+    for stages in (spans[:3], spans[3:]):
+        assert [span.alone for span in stages] == pytest.approx([6.0, 4.0 / 8, 2.0 / 8])
+        waited = stages[0].t1 - 6.75
+        assert [span.held for span in stages] == pytest.approx([6.0 + waited, 4.0 / 8, 2.0 / 8])
+        assert [span.after for span in stages[1:]] == [span.serial for span in stages[:2]]
 
 
 def test_a_stream_may_be_cut_at_an_instant(duo: World):
