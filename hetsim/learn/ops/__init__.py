@@ -20,6 +20,7 @@ from hetsim.learn.ops.local_loss import LOCAL_LOSS, Apart, head, local_loss
 from hetsim.learn.ops.mean import MEAN, mean
 from hetsim.learn.ops.messages import gradient_bytes
 from hetsim.learn.ops.mix import MIX, mix
+from hetsim.learn.ops.mutual import MUTUAL, Mutual, mutual
 from hetsim.learn.ops.part import PART, split
 from hetsim.learn.ops.pick import PICK, pick
 from hetsim.learn.ops.pretrain import PRETRAIN, pretrain, trainings
@@ -36,6 +37,7 @@ __all__ = [
     "Exchange",
     "Fold",
     "Labels",
+    "Mutual",
     "Operation",
     "Score",
     "Task",
@@ -59,6 +61,7 @@ __all__ = [
     "mean",
     "mix",
     "model_arch",
+    "mutual",
     "pick",
     "pretrain",
     "published",
@@ -86,6 +89,7 @@ OPERATIONS: dict[str, Operation] = {
     "activations": ACTIVATIONS,
     "fit": FIT,
     "local_loss": LOCAL_LOSS,
+    "mutual": MUTUAL,
     "pick": PICK,
     "pretrain": PRETRAIN,
     "published": PUBLISHED,

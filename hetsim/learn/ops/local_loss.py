@@ -108,7 +108,7 @@ def local_loss(
         "momentum": momentum != 0, "decay": weight_decay != 0,
     }  # fmt: skip
     server = replace(train_cost(behind, **work), samples=0.0)
-    device = _together(
+    device = together(
         train_cost(ahead, **work),
         train_cost(aside, gradient=True, **work),
         shared=min(batch, samples) * measure(ahead).output_bytes,
@@ -143,8 +143,8 @@ def local_loss(
     )
 
 
-def _together(front: Cost, head: Cost, shared: Bytes) -> Cost:
-    """Work of both in one step; the gradient that leaves the head is the one that arrives."""
+def together(front: Cost, head: Cost, shared: Bytes) -> Cost:
+    """Work of both in one step; `shared` is what leaves the one and arrives at the other."""
     return replace(
         front + replace(head, steps=0.0, samples=0.0), memory=front.memory + head.memory - shared
     )
