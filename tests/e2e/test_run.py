@@ -205,7 +205,11 @@ class TestResume:
 def test_accuracy_stop_is_paid_for_by_the_server(tmp_path: Path) -> None:
     result = run(
         "topologies/pi_lab.yaml", out=tmp_path / "run",
-        overrides=("task.model=logistic", "stop.rounds=12", "stop.accuracy=0.7"),
+        overrides=(
+            "task.data={name: digits}", "task.model=logistic",
+            "method={name: fedavg, epochs: 1, batch: 50, lr: 0.1, momentum: 0.9}",
+            "stop.rounds=12", "stop.accuracy=0.7",
+        ),
         settings=Settings(causality=True),
     )  # fmt: skip
     assert result.summary["accuracy"] >= 0.7

@@ -23,7 +23,11 @@ from hetsim.study import simulate as study
 from hetsim.study.explain import explain_topology
 from hetsim.study.simulate import Settings, resume, run
 
-SMALL = ("stop.rounds=3", "task.model=logistic")
+DIGITS = (
+    "task.data={name: digits}", "task.model=logistic",
+    "method={name: fedavg, epochs: 1, batch: 50, lr: 0.1, momentum: 0.9}",
+)  # fmt: skip
+SMALL = ("stop.rounds=3", *DIGITS)
 TOO_SMALL = """
 name: fit
 fleet: [{profile: stm32h7a3, count: 2, link: {rate: "1 Mbit/s"}}]
@@ -107,7 +111,7 @@ def test_a_full_disk_keeps_the_run_and_says_how_to_go_on(
 @pytest.mark.parametrize("executor", ["inline", "pool"])
 def test_ctrl_c_prints_the_line_that_goes_on(executor: str, tmp_path: Path, repo: Path) -> None:
     folder = tmp_path / "run"
-    changes = ("task.model=logistic", "stop.rounds=10000", "stop.accuracy=1")
+    changes = (*DIGITS, "stop.rounds=10000", "stop.accuracy=1")
     words = [word for change in changes for word in ("--set", change)]
     process = subprocess.Popen(
         [sys.executable, "-m", "hetsim", "run", "pi_lab", "--out", str(folder), *words,
