@@ -145,7 +145,8 @@ class EcoFed(Split):
         Where fewer are kept than that, some are drawn again. Returns the back parts, each with the
         samples that it was trained on.
         """
-        names, count = sorted(kept), run.selection.cohort
+        able = sum(not client.excluded for client in run.clients)
+        names, count = sorted(kept), min(run.selection.cohort, able)
         draw = rng(run.seed, "sim/replay", run.round)
         drawn = draw.choice(len(names), size=count, replace=len(names) < count)
         sources = [kept[names[index]] for index in drawn.tolist()]

@@ -35,7 +35,7 @@ MEANINGS = {
     "downlink": "what the transfer would have taken with the links to itself",
     "queueing": "what other transfers, an outage or a link that became slower added",
     "gateway": "averaging on the way",
-    "server": "averaging, or evaluating in order to stop",
+    "server": "averaging, training for clients, or evaluating in order to stop",
     "waiting": "for clients that are away, for memory, or for a time to come",
     "charge": "everybody who could be asked had an empty battery",
 }

@@ -103,6 +103,11 @@ def test_fewer_kept_than_a_cohort_are_drawn_again() -> None:
     assert len(replayed) == 4
 
 
+def test_a_cohort_is_never_larger_than_the_fleet() -> None:
+    trace = ecofed("selection.cohort=40", "fleet[2].data=none").trace
+    assert [span.kind for span in during(trace, 1)].count("train") == 3
+
+
 def test_a_server_without_room_for_a_back_part_says_so() -> None:
     with pytest.raises(HetsimError, match="training on the server for it needs"):
         ecofed("server.profile=stm32l4r5", "task.model={name: mlp, hidden: [16, 6000]}")
