@@ -658,12 +658,15 @@ class Scenario:
         return trace
 
 
-def resolve(spec: Spec, data: Path | None = None) -> Scenario:
+def resolve(
+    spec: Spec, data: Path | None = None, known: dict[object, Dataset] | None = None
+) -> Scenario:
     """Look everything up that a topology names.
 
     Args:
         spec: a checked topology.
         data: folder of data sets.
+        known: the data set that the last topology asked for, kept for whoever asks for the same.
 
     Raises:
         SpecError: a name, an option or a combination is wrong.
@@ -684,12 +687,13 @@ def resolve(spec: Spec, data: Path | None = None) -> Scenario:
     loaded = {path: load_profile(path) for path in dict.fromkeys(paths)}
     traces = trace_files(spec, beside)
     spec = by_name(spec, paths, traces)
-    task = spec.task
-    where = partial(spec.where, "task", "data")
-    loader = DATA.load(task.data.name, where=where(), key="task.data")
-    dataset: Dataset = make(loader, task.data.options, data, where=where, key="task.data")
     spec = _with_source(spec)
-    dataset = _set_aside(spec, dataset, data)
+    task = spec.task
+    asked = repr((task.data, task.source, data))
+    dataset = (known or {}).get(asked) or _dataset(spec, data)
+    if known is not None:
+        known.clear()
+        known[asked] = dataset
     where = partial(spec.where, "task", "model")
     family = MODELS.load(task.model.name, where=where(), key="task.model")
     written = resolved(family, task.model.options, where=where, key="task.model")
@@ -700,6 +704,14 @@ def resolve(spec: Spec, data: Path | None = None) -> Scenario:
     scenario = Scenario(spec, profiles, paths, dataset, architecture, named, data)
     scenario.check()
     return scenario
+
+
+def _dataset(spec: Spec, data: Path | None) -> Dataset:
+    """What the task learns from, without what it sets aside for pre-training."""
+    task, where = spec.task, partial(spec.where, "task", "data")
+    loader = DATA.load(task.data.name, where=where(), key="task.data")
+    dataset: Dataset = make(loader, task.data.options, data, where=where, key="task.data")
+    return _set_aside(spec, dataset, data)
 
 
 def pretrained(method: Method) -> bool:

@@ -35,6 +35,9 @@ from hetsim.study.simulate import Settings, simulate
 Question = Callable[[Trace], Any]
 """What is asked of a finished run: a function of a module, whose answer is plain JSON."""
 
+Known = dict[object, Any]
+"""The data set that was read last (`hetsim.spec.build.resolve`): runs of a campaign share it."""
+
 _EXECUTOR = "inline"
 _STORE, _ANSWERS = "store", "runs"
 
@@ -84,7 +87,8 @@ def campaign(
     """
     run_folder.make(work / _ANSWERS, "campaign")
     with run_folder.claimed(work):
-        keys = [_key(variant, question, data) for variant in variants]
+        read: Known = {}
+        keys = [_key(variant, question, data, read) for variant in variants]
         first = dict(zip(reversed(keys), reversed(variants), strict=True))
         places = {key: work / _ANSWERS / f"{key}.json" for key in reversed(first)}
         missing = deque(
@@ -96,7 +100,7 @@ def campaign(
         _tell(progress, known, len(places))
         done = known
         try:
-            for _ in _played(missing, min(workers, len(missing))):
+            for _ in _played(missing, min(workers, len(missing)), read):
                 done += 1
                 _tell(progress, done, len(places))
         except (KeyboardInterrupt, Interrupted) as stop:
@@ -118,10 +122,10 @@ class _Task:
     store: Path
     data: Path | None
 
-    def play(self) -> None:
+    def play(self, known: Known) -> None:
         """Play it and keep the answer, whole or not at all."""
         with _named(self.variant):
-            scenario = _scenario(self.variant, self.data)
+            scenario = _scenario(self.variant, self.data, known)
             trace = simulate(scenario, Settings(store=self.store), None).trace
         kept = {"run": str(self.variant), "answer": self.question(trace)}
         text = json.dumps(kept, indent=1, sort_keys=True, allow_nan=False) + "\n"
@@ -135,15 +139,15 @@ def _tell(progress: Callable[[str], None], done: int, total: int) -> None:
     progress(f"{done} of {total} runs")
 
 
-def _scenario(variant: Variant, data: Path | None) -> Scenario:
+def _scenario(variant: Variant, data: Path | None, known: Known) -> Scenario:
     spec = load_topology(variant.topology, overrides=variant.overrides, seed=variant.seed)
-    return resolve(spec, data)
+    return resolve(spec, data, known)
 
 
-def _key(variant: Variant, question: Question, data: Path | None) -> str:
+def _key(variant: Variant, question: Question, data: Path | None, known: Known) -> str:
     """Names a run, what is asked of it, and what it is answered with."""
     with _named(variant):
-        scenario = _scenario(variant, data)
+        scenario = _scenario(variant, data, known)
     asked = f"{question.__module__}.{question.__qualname__}"
     numerics = EXECUTORS.load(_EXECUTOR)().tag
     parts = [version("hetsim"), numerics, asked, scenario.digest, scenario.spec.seed]
@@ -170,12 +174,12 @@ def _named(variant: Variant) -> Iterator[None]:
 # --- processes ------------------------------------------------------------------------------------
 
 
-def _played(tasks: deque[_Task], workers: int) -> Iterator[_Task]:
+def _played(tasks: deque[_Task], workers: int, known: Known) -> Iterator[_Task]:
     """Play all tasks; each is yielded when its answer is kept."""
     if workers <= 1:
         while tasks:
             task = tasks.popleft()
-            task.play()
+            task.play(known)
             yield task
         return
     crew = _Crew(workers)
@@ -237,6 +241,7 @@ def _hand_out(link: Connection, tasks: deque[_Task], busy: dict[Connection, _Tas
 def _work(link: Connection) -> None:
     """Play what comes until nobody is there to send it; Ctrl-C is the parent's to handle."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    known: Known = {}
     while True:
         try:
             task: _Task = link.recv()
@@ -244,7 +249,7 @@ def _work(link: Connection) -> None:
             return
         error: Exception | None = None
         try:
-            task.play()
+            task.play(known)
         except Exception as fault:
             error = fault
         link.send(error)

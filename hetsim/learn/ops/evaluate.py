@@ -25,7 +25,7 @@ class Score(TypedDict):
     samples: int
 
 
-def evaluate(model: Ref[State], shard: Ref[Rows], *, batch: int = 500) -> Ref[Score]:
+def evaluate(model: Ref[State], shard: Ref[Rows], *, batch: int = 100) -> Ref[Score]:
     """Accuracy and loss of the model on the shard."""
     architecture = model_arch(model)
     return Ref.of(

@@ -11,6 +11,9 @@ import pytest
 
 from hetsim.core.errors import HetsimError, Interrupted, SpecError, Stuck
 from hetsim.core.trace import Trace
+from hetsim.learn.data.base import Dataset
+from hetsim.spec import build
+from hetsim.spec.schema import Spec
 from hetsim.study import campaign as study
 from hetsim.study.campaign import Variant, campaign
 from hetsim.testing.world import TOPOLOGY
@@ -152,3 +155,30 @@ def test_a_worker_that_dies_costs_its_own_run(
         kept.items()
         <= {path.name: path.stat().st_mtime_ns for path in (work / "runs").iterdir()}.items()
     )
+
+
+def test_runs_of_one_task_read_their_data_once(
+    topology: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that asks for other data reads it, and finds nothing of the others in its way."""
+    asked: list[str] = []
+    read = build._dataset
+
+    def counted(spec: Spec, data: Path | None) -> Dataset:
+        asked.append(str(spec.task.data.options["train"]))
+        return read(spec, data)
+
+    monkeypatch.setattr(build, "_dataset", counted)
+    sizes = ["task.data.train=200"] * 3 + ["task.data.train=100"] * 2
+    variants = [
+        Variant(topology=topology, overrides=("method.lr=0.1", size), seed=seed)
+        for seed, size in enumerate(sizes)
+    ]
+    answers = campaign(variants, seen, work=tmp_path / "work")
+    assert asked == ["200", "100"] * 2, "for the names of the runs, and to play them"
+    assert answers == [200] * 3 + [100] * 2
+
+
+def seen(trace: Trace) -> int:
+    """Samples that all clients hold together."""
+    return sum(row["samples"] for row in trace.devices if row["role"] == "device")
