@@ -124,7 +124,7 @@ def test_outputs_and_scores_are_priced_as_forward_passes(
     test = resident.whole("test")
     logits, score = ops.forward(start, test), ops.evaluate(start, test)
     assert logits.cost == forward_cost(logistic, 297, 256)
-    assert score.cost == forward_cost(logistic, 297, 500)
+    assert score.cost == forward_cost(logistic, 297, 100)
     assert (logits.nbytes, score.nbytes) == (297 * 10 * 4, 24)
 
 
