@@ -342,6 +342,11 @@ class Kernel:
         task.doom = Dropped(dropped.cause, progress, dropped.detail)
         self.resume(task, None, task.doom)
 
+    def cut(self, task: Task) -> None:
+        """End what `task` computes, moves or streams, as its `until` would; it goes on."""
+        if isinstance(task.waiting, Jobs):
+            self.resume(task, task.waiting.cancel("cut"))
+
     def call_off(self, node: Node) -> None:
         """End what `node` is doing; it stays and may be asked again."""
         for task in list(self._tasks[node.name]):

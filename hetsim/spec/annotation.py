@@ -142,13 +142,22 @@ def _number() -> Type:
 
 
 def _either(left: Type, right: Type) -> Type:
+    words = f"{left.words} or {right.words}"
+
     def read(value: object) -> object:
         if right is _NONE and value not in ("none", None):
             return left.read(value)
         try:
             return right.read(value)
         except SpecError:
+            pass
+        try:
             return left.read(value)
+        except SpecError as fault:
+            if right is _NONE or "enum" not in right.form:
+                raise
+            hint = did_you_mean(str(value), [str(choice) for choice in right.form["enum"]])
+            raise SpecError(f"{fault.what}{hint}", remedy=f"Write {words}.") from fault
 
     def write(value: Any) -> object:
         if value is None:
@@ -160,7 +169,7 @@ def _either(left: Type, right: Type) -> Type:
             return right.write(value)
 
     form = {"anyOf": [left.form, right.form]}
-    return Type(f"{left.words} or {right.words}", form, read, write)
+    return Type(words, form, read, write)
 
 
 def _many(item: Type) -> Type:

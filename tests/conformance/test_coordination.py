@@ -39,6 +39,7 @@ MORE: Mapping[str, Sequence[str]] = {
     "tifl": ("tiers: 2", "tiers: 2, policy: adaptive, interval: 1"),
     "power_of_choice": ("loss: fresh",),
     "forecast": ("prefer: scarce",),
+    "dpfl": ("cut: fastest",),
 }
 """Options with which a plug-in does something else than by default, or asks it of a method."""
 
