@@ -29,6 +29,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from math import floor
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,12 @@ _CUT = 2
 _PERIOD, _BITS, _PRETRAINING = 2, 8, "device"
 _SCORED = ("round", "accuracy", "t_s", "device_j", "energy_j", "bytes")
 _ENDED = ("final", "best", "simulated_s", "device_j")
+_GOAL = (
+    "simulated_s", "device_j", "device_active_j", "device_participant_j", "energy_j", "active_j",
+    "participant_j", "bytes",
+)  # fmt: skip
+_DEFAULT = "default"
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +64,7 @@ class Entry:
     """
 
     method: str
-    variant: str = "default"
+    variant: str = _DEFAULT
     period: int | None = None
     bits: int | None = None
     pretraining: str = "none"
@@ -80,7 +87,7 @@ class Entry:
 
 
 def _ecofed(
-    variant: str = "default",
+    variant: str = _DEFAULT,
     *,
     period: int = _PERIOD,
     bits: int = _BITS,
@@ -124,7 +131,10 @@ def split_accuracy(
 
     Of the tables, `accuracy` has a row for each scored round, and in it the rounds, seconds, joules
     of the devices and of all nodes, and bytes both ways up to its end; `accuracy_end` has a row for
-    each run. Columns that are EcoFed's alone are empty for the others.
+    each run, and `accuracy_goal` one for each run of a method without variants, up to the round in
+    which it first reaches the goal: the highest whole percent that all of them reach. It is played
+    once more up to there, so that all three accounts of joules are what such a run adds up to.
+    Columns that are EcoFed's alone are empty for the others.
 
     Args:
         measured: folder whose `data` holds the data sets.
@@ -149,22 +159,47 @@ def split_accuracy(
         f"source: {{classes: [{', '.join(map(str, _SOURCE))}], samples: {source}, "
         f"epochs: {epochs}, batch: 32, lr: 0.01, momentum: 0.9}}}}",
         f"selection={{name: random, cohort: {cohort}}}",
-        f"stop={{rounds: {rounds}}}",
         f"report={{evaluate_every: {every}}}",
     )
+
+    def told(runs: Sequence[tuple[Entry, int]], rounds: Sequence[int], what: str) -> list[Any]:
+        return campaign(
+            [
+                Variant(
+                    topology=_TOPOLOGY, seed=seed,
+                    overrides=(*world, f"stop={{rounds: {count}}}", f"method={entry.written}"),
+                )
+                for (entry, seed), count in zip(runs, rounds, strict=True)
+            ],
+            account, work=work, data=measured / "data", workers=workers,
+            progress=lambda text: progress(f"{what}: {text}"),
+        )  # fmt: skip
+
     runs = _in_turn([(entry, seed) for entry in ENTRIES for seed in seeds])
-    accounts = campaign(
-        [
-            Variant(topology=_TOPOLOGY, overrides=(*world, f"method={entry.written}"), seed=seed)
-            for entry, seed in runs
-        ],
-        account, work=work, data=measured / "data", workers=workers, progress=progress,
-    )  # fmt: skip
+    accounts = told(runs, [rounds] * len(runs), "whole")
     found = sorted(zip(runs, accounts, strict=True), key=lambda each: ENTRIES.index(each[0][0]))
+    racing = [each for each in found if each[0][0].variant == _DEFAULT]
+    goal = goal_of([run["scores"] for _, run in racing])
+    reached = [_rounds_to(run["scores"], goal) for _, run in racing]
+    cut = told([run for run, _ in racing], reached, f"to {goal:.0%}")
     return {
         "accuracy": [_row(run, score, _SCORED) for run, told in found for score in told["scores"]],
         "accuracy_end": [_row(run, told["end"], _ENDED) for run, told in found],
+        "accuracy_goal": [
+            {**_row(run, each["end"], _GOAL), "goal": goal, "rounds": count}
+            for (run, _), each, count in zip(racing, cut, reached, strict=True)
+        ],
     }
+
+
+def goal_of(runs: Sequence[Sequence[Mapping[str, Any]]]) -> float:
+    """The highest whole percent that every run reaches in one of its scores."""
+    most = min(max(row["accuracy"] for row in scores) for scores in runs)
+    return floor(100.0 * most + _ROUNDING) / 100.0
+
+
+def _rounds_to(scores: Sequence[Mapping[str, Any]], goal: float) -> int:
+    return next(row["round"] for row in scores if row["accuracy"] >= goal)
 
 
 def _row(run: tuple[Entry, int], told: Mapping[str, Any], columns: Sequence[str]) -> dict[str, Any]:
@@ -188,6 +223,7 @@ def _in_turn(runs: Sequence[tuple[Entry, int]]) -> list[tuple[Entry, int]]:
 def account(trace: Trace) -> dict[str, Any]:
     """What is kept of a run: its scores, with what they took, and how it ended."""
     summary = trace.summary
+    devices = [row for row in trace.devices if row["role"] == "device"]
     return {
         "scores": [row for row in _spent(trace) if row["accuracy"] is not None],
         "end": {
@@ -195,6 +231,14 @@ def account(trace: Trace) -> dict[str, Any]:
             "best": summary["best_accuracy"],
             "simulated_s": summary["simulated_s"],
             "device_j": summary["energy_by_role_j"]["device"],
+            **{
+                f"device_{account}": sum(row[account] for row in devices)
+                for account in ("active_j", "participant_j")
+            },
+            "energy_j": summary["energy_j"]["total"],
+            "active_j": summary["active_j"],
+            "participant_j": summary["participant_j"],
+            "bytes": summary["bytes_up"] + summary["bytes_down"],
         },
     }
 

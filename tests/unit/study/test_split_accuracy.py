@@ -34,12 +34,13 @@ def compare(work: Path, **changes: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[Variant]:
-    """The runs that the comparison asks for, of which none is played."""
+    """The runs that the comparison asks for first, of which none is played."""
     variants: list[Variant] = []
+    score, end = dict.fromkeys(study._SCORED, 1), dict.fromkeys((*study._ENDED, *study._GOAL), 1)
 
     def campaign(them: list[Variant], *_: Any, **__: Any) -> list[Any]:
-        variants.extend(them)
-        return [{"scores": [], "end": dict.fromkeys(study._ENDED, len(variants))} for _ in them]
+        variants.extend([] if variants else them)
+        return [{"scores": [{**score, "accuracy": 0.5}], "end": end} for _ in them]
 
     monkeypatch.setattr(study, "campaign", campaign)
     return variants
@@ -97,6 +98,16 @@ def test_rows_are_in_the_order_of_the_entries(asked: list[Variant], tmp_path: Pa
     rows = compare(tmp_path)["accuracy_end"]
     places = [(entry.method, entry.variant, seed) for entry in ENTRIES for seed in (0, 1, 2)]
     assert [(row["method"], row["variant"], row["seed"]) for row in rows] == places
+
+
+def test_the_goal_is_what_every_method_reaches() -> None:
+    """In whole percent; and a run to the goal ends at its first score there."""
+    runs = [
+        [{"round": number, "accuracy": accuracy} for number, accuracy in enumerate(scores, 1)]
+        for scores in ((0.1, 0.297, 0.28), (0.2, 0.29, 0.6))
+    ]
+    assert study.goal_of(runs) == 0.29
+    assert [study._rounds_to(scores, 0.29) for scores in runs] == [2, 2]
 
 
 @pytest.mark.slow
@@ -167,6 +178,17 @@ def test_runs_share_what_they_have_in_common(
         assert (row["accuracy"], row["t_s"]) == (end["final"], end["simulated_s"])
         assert row["device_j"] == pytest.approx(end["device_j"], rel=1e-9)
         assert end["best"] >= end["final"]
+
+    reached = tables["accuracy_goal"]
+    assert [row["method"] for row in reached] == ["fedavg", "dpfl", "finetune"]
+    for row in reached:
+        curve = [each for each in rows if each["method"] == row["method"]]
+        first = next(each for each in curve if each["accuracy"] >= row["goal"])
+        assert (row["rounds"], row["simulated_s"]) == (first["round"], first["t_s"])
+        assert row["device_active_j"] < row["device_participant_j"] <= row["device_j"]
+        assert row["device_j"] == pytest.approx(first["device_j"], rel=1e-9)
+        assert row["active_j"] < row["participant_j"] <= row["energy_j"]
+        assert row["bytes"] == first["bytes"]
 
 
 def test_joules_by_a_time_are_the_area_under_the_power_till_then() -> None:
