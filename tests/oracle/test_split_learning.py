@@ -53,10 +53,11 @@ def start(of: Scenario, pretrained: bool) -> nn.Module:
 
 def cut(net: nn.Module) -> tuple[nn.Module, nn.Module]:
     """The same layers, before and after the cut."""
-    front = nn.Sequential(net.conv1, nn.ReLU(), nn.MaxPool2d(2))  # pyright: ignore
+    conv1, conv2, fc1, fc2 = (net.get_submodule(each) for each in ("conv1", "conv2", "fc1", "fc2"))
+    front = nn.Sequential(conv1, nn.ReLU(), nn.MaxPool2d(2))
     back = nn.Sequential(
-        net.conv2, nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), net.fc1, nn.ReLU(), net.fc2,
-    )  # pyright: ignore  # fmt: skip
+        conv2, nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), fc1, nn.ReLU(), fc2,
+    )  # fmt: skip
     return front, back
 
 

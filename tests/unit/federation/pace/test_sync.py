@@ -17,7 +17,7 @@ SECONDS = 2.0
 
 
 def begun(pace: str, seconds: float = SECONDS) -> tuple[list[float], list[Reply[Any]]]:
-    """One round of four clients that take some seconds each: when each is asked, and the replies."""
+    """One round of four clients that take some seconds: when each is asked, and the replies."""
     run = tiny("cost_only=true", f"pace={pace}", "selection.cohort=4").world(CostOnlyLab())
     replies: list[Reply[Any]] = []
 
