@@ -22,6 +22,11 @@ CASES = {
     "jetson_dvfs": ("topologies/jetson_dvfs.yaml", ()),
     "phones_lte": ("topologies/phones_lte.yaml", ()),
     "pi_lab": ("topologies/pi_lab.yaml", ("stop.rounds=2",)),
+    "split_campus": ("topologies/split_campus.yaml", ("stop.rounds=4",)),
+    "split_campus fastest": (
+        "topologies/split_campus.yaml",
+        ("stop.rounds=2", "method={name: dpfl, cut: fastest}"),
+    ),
 }
 
 
