@@ -22,7 +22,7 @@ import numpy as np
 
 from hetsim.core.cost import Cost
 from hetsim.core.errors import SpecError
-from hetsim.core.quantities import Seconds
+from hetsim.core.quantities import Bytes, Seconds
 from hetsim.core.registry import (
     AVAILABILITIES,
     BANDWIDTHS,
@@ -53,7 +53,7 @@ from hetsim.learn.meter import Sheet, measure
 from hetsim.learn.numerics import model_hash, single_thread
 from hetsim.learn.published import TRAINED_ON, Published, published
 from hetsim.learn.resident import Resident
-from hetsim.learn.store import MemoryStore, Store
+from hetsim.learn.store import LIMIT, MemoryStore, Store
 from hetsim.sim.availability.base import Availability, Circumstances
 from hetsim.sim.availability.charging import Charging
 from hetsim.sim.battery import BatteryPack
@@ -445,7 +445,12 @@ class Scenario:
     # --- playing --------------------------------------------------------------------------------
 
     def lab(
-        self, *, executor: str = "inline", workers: int | None = None, store: Path | None = None
+        self,
+        *,
+        executor: str = "inline",
+        workers: int | None = None,
+        store: Path | None = None,
+        limit: Bytes = LIMIT,
     ) -> Lab | CostOnlyLab:
         """A learning plane for this scenario; close it after use.
 
@@ -453,6 +458,7 @@ class Scenario:
             executor: name of the executor.
             workers: of a pool or of Ray; None for one a core.
             store: folder of kept results; None keeps nothing.
+            limit: bytes that it may take.
 
         Raises:
             SpecError: no such executor.
@@ -463,7 +469,7 @@ class Scenario:
         plugin = EXECUTORS.load(executor, where="--executor")
         options = {} if workers is None else {"workers": workers}
         chosen = make(plugin, options, where=lambda _: f"--executor {executor}")
-        kept = Store(store, tag=chosen.tag) if store else MemoryStore()
+        kept = Store(store, limit, tag=chosen.tag) if store else MemoryStore()
         return Lab(chosen, kept, self.resident)
 
     def play(

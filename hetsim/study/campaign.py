@@ -25,6 +25,7 @@ from typing import Any
 
 from hetsim.core.errors import HetsimError, Interrupted, SpecError, Stuck
 from hetsim.core.files import placed
+from hetsim.core.quantities import Bytes
 from hetsim.core.registry import EXECUTORS
 from hetsim.core.trace import Trace
 from hetsim.spec.build import Scenario, resolve
@@ -40,6 +41,8 @@ Known = dict[object, Any]
 
 _EXECUTOR = "inline"
 _STORE, _ANSWERS = "store", "runs"
+_ROOM: Bytes = 20e9
+"""Of the store: some ten megabytes of server models a run, or hundreds for a large network."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +129,7 @@ class _Task:
         """Play it and keep the answer, whole or not at all."""
         with _named(self.variant):
             scenario = _scenario(self.variant, self.data, known)
-            trace = simulate(scenario, Settings(store=self.store), None).trace
+            trace = simulate(scenario, Settings(store=self.store, store_limit=_ROOM), None).trace
         kept = {"run": str(self.variant), "answer": self.question(trace)}
         text = json.dumps(kept, indent=1, sort_keys=True, allow_nan=False) + "\n"
         with placed(self.answer) as file:

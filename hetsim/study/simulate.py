@@ -24,6 +24,7 @@ from types import FrameType
 from typing import Any
 
 from hetsim.core.errors import HetsimError, Interrupted, SpecError, Stuck
+from hetsim.core.quantities import Bytes
 from hetsim.core.registry import EXECUTORS
 from hetsim.core.trace import Progress, Trace
 from hetsim.report import files
@@ -47,6 +48,7 @@ class Settings:
         workers: of a pool or of Ray; None for one a core.
         store: folder of the store; None for one inside the run folder.
         no_store: keep nothing.
+        store_limit: bytes that the store may take; None for 2 GB.
         report: write `report.html`.
         causality: check that no script uses a value that never reached its node.
         progress: called after each round, and whenever something has been learned.
@@ -57,6 +59,7 @@ class Settings:
     workers: int | None = None
     store: Path | None = None
     no_store: bool = False
+    store_limit: Bytes | None = None
     report: bool = True
     causality: bool = False
     progress: Callable[[Progress], None] = field(default=lambda progress: None)
@@ -212,6 +215,7 @@ def _simulate(scenario: Scenario, settings: Settings, folder: Path | None) -> Re
         executor=settings.executor or _EXECUTOR,
         workers=settings.workers,
         store=None if settings.no_store else store,
+        **({} if settings.store_limit is None else {"limit": settings.store_limit}),
     )
     try:
         with _ctrl_c(settings.progress) as progress:

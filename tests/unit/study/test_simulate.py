@@ -69,6 +69,21 @@ def test_a_shared_store_saves_the_work_of_another_run(topology: Path, tmp_path: 
     assert not (tmp_path / "b" / "store").exists()
 
 
+def test_a_store_takes_no_more_than_it_may(topology: Path, tmp_path: Path) -> None:
+    for name, limit in (("small", 6_000.0), ("large", None)):
+        run(
+            topology, out=tmp_path / name,
+            settings=Settings(store=tmp_path / f"{name}-store", store_limit=limit, report=False),
+        )  # fmt: skip
+    sizes = {
+        name: sum(
+            path.stat().st_size for path in (tmp_path / f"{name}-store").rglob("*.safetensors")
+        )
+        for name in ("small", "large")
+    }
+    assert 0 < sizes["small"] <= 6_000 < sizes["large"]
+
+
 def test_no_store_keeps_nothing(topology: Path, tmp_path: Path) -> None:
     run(topology, out=tmp_path / "run", settings=Settings(report=False, no_store=True))
     assert not (tmp_path / "run" / "store").exists()
