@@ -340,8 +340,8 @@ class Run:
             shown = "\n    ".join(list(reasons)[:_SHOWN])
             raise HetsimError(
                 f"no device can take part:\n    {shown}\n"
-                "    Choose a smaller model or batch, devices with more memory, or batteries that "
-                "hold something or are charged."
+                "    Choose a smaller model or batch, devices or a server with more memory, or "
+                "batteries that hold something or are charged."
             )
 
     def has(self, host: Host, *refs: Ref[Any]) -> None:

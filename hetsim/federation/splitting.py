@@ -9,9 +9,10 @@ client what is best if nobody else is there. Then it changes one client's cut af
 long as that helps (best responses), which ends, for each change makes the forecast better.
 
 When a bandwidth on its way changes, a client that is at work is looked at again. When its cut
-moves, a batch is begun anew, the blocks in between move, and with momentum their optimizer's state,
-which is as large; what is learned does not change. The forecast takes the bandwidths of that moment
-for those of all time to come.
+moves, a batch is begun anew, which speaks for staying; the blocks in between move, and with
+momentum their optimizer's state, which is as large; and one batch passes before it may move again.
+What is learned does not change. The forecast takes the bandwidths of that moment for those of all
+time to come.
 
 Di Wu, Ullah, Harvey, Kilpatrick, Spence, Varghese, "FedAdapt: Adaptive Offloading for IoT Devices
 in Federated Learning", IEEE Internet of Things Journal 9(21), 2022, lets an agent learn the cuts of
@@ -25,7 +26,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import cycle
-from math import inf
+from math import ceil, inf
 from typing import Any, Literal
 
 from hetsim.core.quantities import Bytes, Seconds
@@ -98,14 +99,15 @@ class _Task:
         going = self.errand.participation.outcome == "unfinished"
         return going and self.client.errand is self.errand
 
-    def remaining(self, now: Seconds) -> int:
+    def remaining(self, now: Seconds) -> float:
         """Items that have not passed, as far as one can tell."""
-        passed = int((now - self.since) / self.pace) if self.pace > 0.0 else self.left
-        return max(self.left - passed, min(self.left, 1))
+        passed = (now - self.since) / self.pace if self.pace > 0.0 else self.left
+        return max(self.left - passed, 0.0)
 
-    def acts(self, cut: int, left: int, state: float) -> list[Act]:
-        """What is still to be done, with this cut from now on."""
+    def acts(self, cut: int, left: float, state: float) -> list[Act]:
+        """What is still to be done, with this cut from now on; with another, of whole items."""
         offer, client = self.offers[cut], self.client
+        left = left if cut == self.cut else ceil(left)
         acts: list[Act] = []
         if not self.cut:
             acts.append(client.downlink(float(offer.front.nbytes)))
@@ -123,8 +125,8 @@ class _Task:
         return way(abs(size) * state)
 
 
-def _stream(offer: Offer, items: int) -> Stream:
-    """The last so many items of an offer, one after the other."""
+def _stream(offer: Offer, items: float) -> Stream:
+    """So many items of an offer, one after the other."""
     share = items / offer.items
     stages = tuple(
         replace(stage, size=stage.size * share)
@@ -132,7 +134,7 @@ def _stream(offer: Offer, items: int) -> Stream:
         else replace(stage, cost=stage.cost * share)
         for stage in offer.stages
     )
-    return Stream(stages=stages, items=items, window=1)
+    return Stream(stages=stages, items=ceil(items), window=1)
 
 
 class Splitting:
@@ -168,13 +170,17 @@ class Splitting:
         device.watch(model)
         while task.left:
             self._reconsider(task)
-            offer = task.offers[task.planned]
-            if task.planned != task.cut:
+            offer, moves = task.offers[task.planned], task.planned != task.cut
+            if moves:
                 move, task.cut = task.move(task.planned, self._state), task.planned
                 await move
             run.has(device, offer.front)
             if offer.back:
                 run.has(hub, offer.back)
+            if moves:  # a batch passes before the next change, however often bandwidths change
+                await _stream(offer, 1)
+                task.left -= 1
+                continue
             with self._watched(task):
                 done = await _stream(offer, task.left)
             task.left = round((1.0 - done) * task.left)

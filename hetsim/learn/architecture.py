@@ -105,11 +105,11 @@ class Architecture:
         """
         first, last = self.span
         if not 0 < at < last - first:
-            parts = f"1 to {self.blocks - 1}" if self.blocks > 1 else "nowhere: it is one block"
             raise SpecError(
                 f'model "{self.name}" cannot be cut after block {at}',
-                remedy=f"It can be cut after blocks {parts}.",
-            )
+                remedy=f"It can be cut after blocks 1 to {self.blocks - 1}." if self.blocks > 1
+                else "It is one block: choose a model with more, such as mlp or small_cnn.",
+            )  # fmt: skip
         middle = first + at
         return replace(self, part=(first, middle)), replace(self, part=(middle, last))
 

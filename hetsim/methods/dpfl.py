@@ -6,10 +6,11 @@ with which the client takes its own. At the end of a round both parts are averag
 (DNN-partitioning-based federated learning, DPFL; SplitFed of Thapa, Arachchige, Camtepe, Sun,
 "SplitFed: When Federated Learning Meets Split Learning", AAAI 2022, its version 1).
 
-What is learned is what FedAvg learns, bit for bit; only where it is computed, and what is sent,
-differ. So each client may have a cut of its own, and change it on the way: with `fastest` or
-`thriftiest` the server chooses it (`hetsim.federation.splitting`). Methods whose front is frozen,
-or has a head of its own, keep one cut: the front belongs to it.
+What is learned is what FedAvg learns with the same settings, bit for bit; only where it is
+computed, and what is sent, differ. So each client may have a cut of its own, and change it on the
+way: with `fastest` or `thriftiest` the server chooses it (`hetsim.federation.splitting`), and may
+leave a model whole. Methods whose front is frozen, or has a head of its own, keep one cut: the
+front belongs to it.
 """
 
 from __future__ import annotations
@@ -53,7 +54,9 @@ class Dpfl(Sgd):
     async def server(self, run: Run) -> None:
         """Rounds of: select, let them train, average, report."""
         model = run.initial_model()
-        run.require(lambda client: self.work(client, model))
+        run.require(
+            lambda client: self.work(client, model), lambda client: self._served(client, model)
+        )
         splitting = None if isinstance(self.cut, int) else self._splitting(run, self.cut)
         while run.going:
             model = await run.average(self.client, model, splitting, weigh=self.weigh)
@@ -118,6 +121,15 @@ class Dpfl(Sgd):
             return client.training_cost(model, **self.training)
         both = ops.exchange(model, cut, client.data, seed=0, **self.training)
         return both.ahead + both.behind
+
+    def _served(self, client: Client, model: Ref[Any]) -> Cost:
+        """What the server computes for a client; nothing if it may keep the model whole.
+
+        A gateway in between may do it instead.
+        """
+        if client.gateway or not isinstance(self.cut, int):
+            return Cost()
+        return ops.exchange(model, self.cut, client.data, seed=0, **self.training).server
 
     def _splitting(self, run: Run, aim: Aim) -> Splitting:
         def offers(device: Client, model: Ref[Any]) -> Mapping[int, Offer]:

@@ -130,7 +130,7 @@ class EcoFed(Split):
     async def keep(self, device: Client, activations: Ref[Any], kept: dict[str, Ref[Any]]) -> None:
         """Let the server keep what has arrived instead of what this device, or the oldest, sent."""
         kept.pop(device.id, None)
-        if self.buffer == len(kept):
+        while self.buffer is not None and len(kept) >= self.buffer:
             oldest = next(iter(kept))
             del kept[oldest]
             await device.run.server.let_go(_place(oldest))

@@ -157,7 +157,8 @@ def _either(left: Type, right: Type) -> Type:
             if right is _NONE or "enum" not in right.form:
                 raise
             hint = did_you_mean(str(value), [str(choice) for choice in right.form["enum"]])
-            raise SpecError(f"{fault.what}{hint}", remedy=f"Write {words}.") from fault
+            what = f"expected {words}, got {value!r}.{hint}"
+            raise SpecError(what, remedy=f"Write {words}.") from fault
 
     def write(value: Any) -> object:
         if value is None:

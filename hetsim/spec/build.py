@@ -53,7 +53,7 @@ from hetsim.learn.meter import Sheet, measure
 from hetsim.learn.numerics import model_hash, single_thread
 from hetsim.learn.published import TRAINED_ON, Published, published
 from hetsim.learn.resident import Resident
-from hetsim.learn.store import LIMIT, MemoryStore, Store
+from hetsim.learn.store import MemoryStore, Store
 from hetsim.sim.availability.base import Availability, Circumstances
 from hetsim.sim.availability.charging import Charging
 from hetsim.sim.battery import BatteryPack
@@ -450,7 +450,7 @@ class Scenario:
         executor: str = "inline",
         workers: int | None = None,
         store: Path | None = None,
-        limit: Bytes = LIMIT,
+        limit: Bytes | None = None,
     ) -> Lab | CostOnlyLab:
         """A learning plane for this scenario; close it after use.
 
@@ -458,7 +458,7 @@ class Scenario:
             executor: name of the executor.
             workers: of a pool or of Ray; None for one a core.
             store: folder of kept results; None keeps nothing.
-            limit: bytes that it may take.
+            limit: bytes that it may take; None for the store's own limit.
 
         Raises:
             SpecError: no such executor.
@@ -469,8 +469,10 @@ class Scenario:
         plugin = EXECUTORS.load(executor, where="--executor")
         options = {} if workers is None else {"workers": workers}
         chosen = make(plugin, options, where=lambda _: f"--executor {executor}")
-        kept = Store(store, limit, tag=chosen.tag) if store else MemoryStore()
-        return Lab(chosen, kept, self.resident)
+        if store is None:
+            return Lab(chosen, MemoryStore(), self.resident)
+        room = {} if limit is None else {"limit": limit}
+        return Lab(chosen, Store(store, tag=chosen.tag, **room), self.resident)
 
     def play(
         self,
@@ -489,7 +491,13 @@ class Scenario:
             progress: called after each round, and whenever something has been learned.
         """
         run = self.world(lab, journal=journal, causality=causality, progress=progress)
-        end = run.kernel.run(self.method().server(run), _SERVER)
+        try:
+            end = run.kernel.run(self.method().server(run), _SERVER)
+        except SpecError as fault:
+            if fault.where:
+                raise
+            where = self.spec.where("method")
+            raise SpecError(fault.what, where=where, key="method", remedy=fault.remedy) from fault
         return self._finish(run, lab, end)
 
     def world(

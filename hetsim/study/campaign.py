@@ -134,8 +134,10 @@ class _Task:
         text = json.dumps(kept, indent=1, sort_keys=True, allow_nan=False) + "\n"
         with placed(self.answer) as file:
             file.write(text.encode())
+        learns = not scenario.spec.cost_only
         del scenario, trace
-        gc.collect()  # a world is a cycle of a few hundred megabytes, and the next one is coming
+        if learns:
+            gc.collect()  # a world is a cycle of a few hundred megabytes, and the next is coming
 
 
 def _tell(progress: Callable[[str], None], done: int, total: int) -> None:

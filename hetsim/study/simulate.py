@@ -215,7 +215,7 @@ def _simulate(scenario: Scenario, settings: Settings, folder: Path | None) -> Re
         executor=settings.executor or _EXECUTOR,
         workers=settings.workers,
         store=None if settings.no_store else store,
-        **({} if settings.store_limit is None else {"limit": settings.store_limit}),
+        limit=settings.store_limit,
     )
     try:
         with _ctrl_c(settings.progress) as progress:

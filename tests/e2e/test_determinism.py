@@ -18,7 +18,7 @@ from hetsim.testing import Played, Shuffled, play, tiny
 from hetsim.testing.world import TOPOLOGY
 
 EVENTFUL = (
-    "task.model={name: mlp, hidden: [12]}", "task.partition={name: dirichlet, alpha: 0.3}",
+    "task.model={name: mlp, hidden: [12, 12]}", "task.partition={name: dirichlet, alpha: 0.3}",
     "fleet[0].availability={name: random, up: 40 ms, down: 40 ms}", "pace.deadline=200 ms",
     "governor=schedutil", "stop.rounds=4",
 )  # fmt: skip

@@ -146,7 +146,7 @@ def split_accuracy(
         samples: pictures at every client.
         rounds: of a run.
         every: rounds between two scores.
-        test: pictures that a model is scored on, of all classes; half of them are of the task's.
+        test: pictures of all classes; a model is scored on those of the task's, about half.
         source: pictures that parts are pre-trained on, at most.
         epochs: of the pre-training.
         workers: processes to play in.

@@ -161,6 +161,28 @@ def test_on_4g_chosen_cuts_are_faster_than_any_that_stays() -> None:
     assert seconds("dpfl, cut: fastest") < 0.98 * min(fixed)
 
 
+@pytest.mark.parametrize(("dwell", "most"), [("100 ms", 1.5), ("2 s", 1.1)])
+def test_however_often_a_bandwidth_changes_batches_pass(dwell: str, most: float) -> None:
+    """A batch takes a second: where cuts moved at every change, none would ever pass.
+
+    Changes that do not last as long as a batch mislead, and cost a quarter of the time.
+    """
+    trace = f"{{name: markov, low: 5 Mbit/s, median: 30 Mbit/s, high: 94.5 Mbit/s, dwell: {dwell}}}"
+    world = (
+        f"fleet=[{{profile: raspberry_pi_4b_edpfl, link: {{rate: 30 Mbit/s, trace: {trace}}}}}]",
+        "network=lte", "server={profile: framework13_amd}", "selection.cohort=1", "stop.rounds=1",
+        "task.data={name: synthetic, train: 200, test: 10, source: 20, shape: [3, 32, 32]}",
+        "task.model=resnet12", "cost_only=true",
+    )  # fmt: skip
+
+    def seconds(cut: int | str) -> float:
+        sgd = "batch: 50, lr: 0.01, momentum: 0.9"
+        trace = play(tiny(*world, f"method={{name: dpfl, cut: {cut}, {sgd}}}")).trace
+        return trace.summary["simulated_s"]
+
+    assert seconds("fastest") <= most * min(map(seconds, (1, 2, 3)))
+
+
 # --- promises of every method ---------------------------------------------------------------------
 
 
