@@ -19,6 +19,7 @@ TABLES = {
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 @pytest.mark.usefixtures("shared")
 def test_a_tiny_one_is_made_and_drawn(
     shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
