@@ -16,6 +16,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from hetsim.core.cost import Cost
+
 
 @dataclass(frozen=True, slots=True)
 class Tally:
@@ -26,6 +28,19 @@ class Tally:
 
     def __sub__(self, other: Tally) -> Tally:
         return Tally(self.launches - other.launches, self.traffic - other.traffic)
+
+
+def per_batch(two: Tally, three: Tally, *, steps: int, samples: int) -> Cost:
+    """Work of so many batches of so many samples in all, from dry runs of two and of three samples.
+
+    >>> per_batch(Tally(5, 50), Tally(5, 60), steps=2, samples=8).traffic
+    140
+    """
+    growing = three.traffic - two.traffic
+    return Cost(
+        traffic=steps * (two.traffic - 2 * growing) + samples * growing,
+        operators=steps * two.launches,
+    )
 
 
 class Operators(TorchDispatchMode):

@@ -29,7 +29,7 @@ from hetsim.core.ref import Ref
 from hetsim.learn.meter import forward_cost
 from hetsim.learn.net import net
 from hetsim.learn.numerics import State
-from hetsim.learn.operators import Operators
+from hetsim.learn.operators import Operators, per_batch
 from hetsim.learn.ops.base import Operation, model_arch
 from hetsim.learn.ops.messages import BITS, sizes
 from hetsim.learn.ops.train import steps_of
@@ -135,11 +135,9 @@ def _quantising(shape: tuple[int, ...], samples: int, steps: int) -> Cost:
             quantised(x)
         tallies.append(operators.tally)
     two, three = tallies
-    growing = three.traffic - two.traffic
-    return Cost(
-        traffic=steps * (two.traffic - 2 * growing) + samples * growing,
+    return replace(
+        per_batch(two, three, steps=steps, samples=samples),
         memory=x[0].numel() * (x.element_size() + 1),
-        operators=steps * two.launches,
     )
 
 

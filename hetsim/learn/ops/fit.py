@@ -22,7 +22,7 @@ from hetsim.learn.descent import Descent
 from hetsim.learn.meter import train_cost
 from hetsim.learn.net import net
 from hetsim.learn.numerics import State, chance
-from hetsim.learn.operators import Operators
+from hetsim.learn.operators import Operators, per_batch
 from hetsim.learn.ops.activations import Activations, batches
 from hetsim.learn.ops.base import Operation, model_arch
 from hetsim.learn.resident import Resident
@@ -110,11 +110,7 @@ def _reading(shape: tuple[int, ...], samples: int, steps: int) -> Cost:
             list(batches(value, batch))
         tallies.append(operators.tally)
     two, three = tallies
-    growing = three.traffic - two.traffic
-    return Cost(
-        traffic=steps * (two.traffic - 2 * growing) + samples * growing,
-        operators=steps * two.launches,
-    )
+    return per_batch(two, three, steps=steps, samples=samples)
 
 
 def _fit(ref: Ref[State], inputs: Sequence[Any], resident: Resident) -> State:

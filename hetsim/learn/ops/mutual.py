@@ -40,7 +40,7 @@ from hetsim.learn.descent import Descent
 from hetsim.learn.meter import FLOAT, forward_cost, measure, train_cost
 from hetsim.learn.net import Net, net
 from hetsim.learn.numerics import State, chance
-from hetsim.learn.operators import Operators
+from hetsim.learn.operators import Operators, per_batch
 from hetsim.learn.ops.base import Operation, model_arch
 from hetsim.learn.ops.local_loss import together
 from hetsim.learn.ops.messages import further_bytes, gradient_bytes, sizes
@@ -219,11 +219,7 @@ def _learning(classes: int, *, steps: int, samples: int) -> Cost:
             torch.autograd.grad(F.cross_entropy(x, y) + 1.0 * divergence(x, teacher, 1.0), x)
         tallies.append(operators.tally - alone - alone)
     two, three = tallies
-    growing = three.traffic - two.traffic
-    return Cost(
-        traffic=steps * (two.traffic - 2 * growing) + samples * growing,
-        operators=steps * two.launches,
-    )
+    return per_batch(two, three, steps=steps, samples=samples)
 
 
 def _mutual(ref: Ref[State], inputs: Sequence[Any], resident: Resident) -> State:
