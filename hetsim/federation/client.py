@@ -41,7 +41,7 @@ class Errand:
         until: instant by which it must have delivered.
         late: what it does in order to be in time.
         reserve: how many times what its last upload took it keeps free for the next, when it is to
-            train for fewer steps.
+            train for fewer steps, or its governor plans.
         loss: mean loss on its shard of the model that it trains, if it is to be reported.
         layers: those that have arrived, where not all have.
     """
@@ -171,6 +171,7 @@ class Client(Host):
             kind="download", carries=(value,),
         )  # fmt: skip
         self._moving = self._moving or self.run.now - begun
+        self.hasten()
 
     async def upload(self, value: Ref[Any]) -> None:
         """Send `value` to the hub, with the loss that is to be reported."""
@@ -188,9 +189,9 @@ class Client(Host):
                 carries=carries, until=until,
             )  # fmt: skip
         except Dropped as dropped:
-            self._expect((self.run.now - begun) / max(dropped.progress, _LITTLE))
+            self.expect((self.run.now - begun) / max(dropped.progress, _LITTLE))
             raise
-        self._expect((self.run.now - begun) / max(done, _LITTLE))
+        self.expect((self.run.now - begun) / max(done, _LITTLE))
         if done < 1.0:
             assert errand
             errand.layers = ops.arrived(value, done)
@@ -209,6 +210,7 @@ class Client(Host):
             if errand.late == "steps":
                 left = max(errand.until - self.run.now, 0.0)
                 until = errand.until - min(errand.reserve * self._moving, left / 2.0)
+        self.hasten()
         update = ops.train(model, shard, seed=self.order, **settings)
         done = await compute(self.id, update, "train", (model,), until)
         if done < 1.0:
@@ -217,6 +219,23 @@ class Client(Host):
         if errand and errand.loss:
             self.run.kernel.hold(self.id, (errand.loss,))
         return update
+
+    def plan(self, work: Cost) -> None:
+        """Announce all that it will compute from now on in this errand.
+
+        Its governor, if it is one that plans, then spreads the time until the deadline over all of
+        it, and not over the next piece of work alone.
+        """
+        self.node.ahead = work
+
+    def hasten(self) -> None:
+        """Let the governor know by when it should have computed, to deliver in time."""
+        if errand := self.errand:
+            self.node.deadline = errand.until - errand.reserve * self._moving
+
+    def at_ease(self) -> None:
+        """Nobody waits for what it computes, and nothing is planned."""
+        self.node.deadline, self.node.ahead = inf, Cost()
 
     def watch(self, model: Ref[Any]) -> None:
         """Let the hub know the mean loss of `model` on the shard, if the selection asks for it.
@@ -269,7 +288,7 @@ class Client(Host):
         self._times = (round, times + 1) if last == round else (round, 1)
         return times if last == round else 0
 
-    def _expect(self, seconds: Seconds) -> None:
+    def expect(self, seconds: Seconds) -> None:
         """The next upload will take what this one took, or would have taken."""
         self._moving = seconds
 
@@ -304,6 +323,7 @@ class Client(Host):
         needs: tuple[Ref[Any], ...] | None = None,
     ) -> None:
         """Do work here; a Ref is held afterwards."""
+        self.hasten()
         await compute(self.id, work, kind, needs)
 
     def uplink(self, value: Ref[Any] | Bytes) -> Transfer:

@@ -35,12 +35,19 @@ _STEPS = 64
 """After how many steps a governor is where it goes."""
 
 
-def forecast(kernel: Kernel, errands: Sequence[Sequence[Act]]) -> list[list[Seconds]]:
+def forecast(
+    kernel: Kernel, errands: Sequence[Sequence[Act]], *, highest: bool = False
+) -> list[list[Seconds]]:
     """In how many seconds each act of each errand ends; `inf` if it never does.
 
     Errands begin now, side by side; the acts of one follow each other.
+
+    Args:
+        kernel: the world.
+        errands: acts of each.
+        highest: whether nodes work at their highest clocks, whatever their governors choose.
     """
-    return _World(kernel).play(errands)
+    return _World(kernel, highest).play(errands)
 
 
 def drawn(kernel: Kernel, device: str, acts: Sequence[Act], ends: Sequence[Seconds]) -> Joules:
@@ -92,8 +99,8 @@ class _Body:
 
     watching = False
 
-    def __init__(self, node: Node) -> None:
-        self._node, self._points = node, _points(node)
+    def __init__(self, node: Node, highest: bool = False) -> None:
+        self._node, self._points = node, _highest(node) if highest else _points(node)
         self.processor = Resource(f"{node.name}/processor", 1.0)
         self.activities: dict[Activity, float] = {}
         self.meters: dict[Resource, float] = {}
@@ -139,11 +146,18 @@ def _points(node: Node) -> tuple[int, ...]:
     return points
 
 
+def _highest(node: Node) -> tuple[int, ...]:
+    """The highest operating points that heat allows now."""
+    if node.heat:
+        return tuple(node.heat.limits(node.domains))
+    return tuple(len(domain.points) - 1 for domain in node.domains)
+
+
 class _World:
     """Links and nodes as they are now, and no events but those of the errands."""
 
-    def __init__(self, kernel: Kernel) -> None:
-        self._kernel = kernel
+    def __init__(self, kernel: Kernel, highest: bool) -> None:
+        self._kernel, self._clocked = kernel, highest
         self._env = simpy.Environment()
         self._sharing = Sharing(self._env)
         self._lines: dict[Resource, Resource] = {}
@@ -212,7 +226,7 @@ class _World:
 
     def _body(self, name: str) -> Any:
         if name not in self._bodies:
-            self._bodies[name] = _Body(self._kernel.node(name))
+            self._bodies[name] = _Body(self._kernel.node(name), self._clocked)
         return self._bodies[name]
 
     def _route(self, stage: Transfer) -> Route:

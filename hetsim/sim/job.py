@@ -87,9 +87,9 @@ class Job:
     """
 
     __slots__ = (
-        "_began", "_cycle", "_drain", "_ends", "_fill", "_finish", "_flowed", "_fullest", "_marked",
-        "_met", "_prices", "_workers", "activity", "alone", "joules", "latencies", "parts", "pipe",
-        "portions", "sharing", "through",
+        "_began", "_cycle", "_done", "_drain", "_ends", "_fill", "_finish", "_flowed", "_fullest",
+        "_marked", "_met", "_prices", "_workers", "activity", "alone", "joules", "latencies",
+        "parts", "pipe", "portions", "sharing", "through",
     )  # fmt: skip
 
     def __init__(
@@ -102,6 +102,7 @@ class Job:
         self.sharing, self.parts, self.pipe, self._finish = sharing, parts, pipe, finish
         self.joules = [0.0] * len(parts)
         self._marked: Joules = 0.0
+        self._done = 0.0
         self.activity: Activity | None = None
         self._prices: list[Joules] = []
         self._workers = dict.fromkeys([part.node for part in parts if isinstance(part, Work)])
@@ -189,6 +190,29 @@ class Job:
         """The costs of its parts on `node`."""
         return [part.cost for part in self.parts if isinstance(part, Work) and part.node is node]
 
+    @property
+    def done(self) -> Fraction:
+        """Share of its work that is done; of a stream, of its flow."""
+        if self.activity is None:
+            return self._done
+        self.activity.settle(self.sharing.env.now)
+        return self.activity.done / self.activity.amount
+
+    def elsewhere(self, node: Node) -> tuple[Seconds, Seconds]:
+        """What a stream takes at least where `node` is not: between all items, and after them.
+
+        Where several may be inside, others are here meanwhile, but for the last one.
+        """
+        if self.pipe is None:
+            return 0.0, 0.0
+        items, window, ways = self.pipe
+        others = sum(
+            seconds for part, seconds in zip(self.parts, self._terms().alone, strict=True)
+            if not (isinstance(part, Work) and part.node is node)
+        )  # fmt: skip
+        each = others / items + sum([route.latency for routes in ways for route in routes])
+        return (each * items, 0.0) if window == 1 else (0.0, each)
+
     def _complete(self) -> None:
         assert self.activity
         rest = self._rest(self.activity) if self.pipe else 0.0
@@ -244,6 +268,7 @@ class Job:
         if self.pipe:
             for line in self.activity.uses:
                 line.followers.pop(self, None)
+        self._done = self.activity.done / self.activity.amount
         self.activity = None
         for node in self._workers:
             node.leave(self)

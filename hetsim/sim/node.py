@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from math import inf
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import simpy
 
@@ -30,7 +30,7 @@ from hetsim.sim.battery import BatteryState
 from hetsim.sim.clock import Call
 from hetsim.sim.device import Profile
 from hetsim.sim.dvfs import ADDING, Domain, Effort, effort
-from hetsim.sim.governors.base import Governor, View, allowed
+from hetsim.sim.governors.base import Governor, Outlook, Planning, View, allowed, begun
 from hetsim.sim.heat import HeatState
 from hetsim.sim.memory import MemoryState
 from hetsim.sim.pause import Pause
@@ -44,6 +44,8 @@ _NEAR: Seconds = 60.0
 _SAME = 1e-12
 """Relative change of a counter that is rounding, not news."""
 _KIND_OF_DOMAIN = {"cpu": "compute", "gpu": "compute", "memory": "memory"}
+_DRAWN = tuple(dict.fromkeys(_KIND_OF_DOMAIN.values()))
+_NOTHING = Cost()
 
 
 class Part(Protocol):
@@ -86,6 +88,34 @@ class Part(Protocol):
         ...
 
 
+class _Task(NamedTuple):
+    """A job's part on a node, for who governs it (`hetsim.sim.governors.base.Task`)."""
+
+    job: Job
+    node: Node
+
+    @property
+    def cost(self) -> Cost:
+        """All of it; a stream may have several stages here."""
+        first, *others = self.job.costs_on(self.node)
+        return sum(others, first)
+
+    @property
+    def items(self) -> float:
+        """Steps, or items of a stream."""
+        return self.job.pipe.items if self.job.pipe else self.cost.steps or 1.0
+
+    @property
+    def elsewhere(self) -> tuple[Seconds, Seconds]:
+        """At least so long it is in other places: between its items here, and after them."""
+        return self.job.elsewhere(self.node)
+
+    @property
+    def done(self) -> Fraction:
+        """Share that is done."""
+        return self.job.done
+
+
 class Node:
     """Anything that draws power: a device, a gateway, a server or a link.
 
@@ -104,6 +134,8 @@ class Node:
         processor: its processor seconds a second, shared by jobs; none during a pause.
         pause: of the latest change of its operating points.
         points: operating point of each domain.
+        deadline: instant by which its jobs should be done, for a governor that plans.
+        ahead: work that is announced to it, less that of the jobs begun since.
         on_empty: called when the battery is empty.
         on_charged: called when an empty battery has been charged enough to start again.
     """
@@ -111,9 +143,10 @@ class Node:
     __slots__ = (
         "_accrued", "_alarm", "_constant", "_due", "_effort", "_fed", "_going_on", "_known",
         "_parts", "_review", "_settled", "_shown", "_steady", "_watts", "absences", "activities",
-        "base", "battery", "busy", "domains", "energy", "env", "governor", "heat", "jobs", "memory",
-        "meters", "name", "on_charged", "on_empty", "pause", "points", "power_scope", "present",
-        "processor", "profile_name", "role", "state", "timing", "trace", "watching",
+        "ahead", "base", "battery", "busy", "deadline", "domains", "energy", "env", "governor",
+        "heat", "jobs", "memory", "meters", "name", "on_charged", "on_empty", "pause", "points",
+        "power_scope", "present", "processor", "profile_name", "role", "state", "timing", "trace",
+        "watching",
     )  # fmt: skip
 
     def __init__(
@@ -126,7 +159,7 @@ class Node:
         base: Mapping[str, Mapping[str, Watts]],
         profile: Profile | None = None,
         power_scope: str = "",
-        governor: Governor | None = None,
+        governor: Governor | Planning | None = None,
         battery: BatteryState | None = None,
         heat: HeatState | None = None,
     ) -> None:
@@ -139,7 +172,8 @@ class Node:
         self.domains: tuple[Domain, ...] = profile.domains if profile else ()
         self.timing = profile.timing if profile else ADDING
         self.memory = MemoryState(capacity=profile.memory if profile else 0.0)
-        self.battery, self.heat, self.governor = battery, heat, governor
+        self.battery, self.heat = battery, heat
+        self.governor = begun(governor) if governor else None
         self.on_empty: Callable[[], None] = lambda: None
         self.on_charged: Callable[[], None] = lambda: None
         self.processor = Resource(f"{name}/processor", 1.0)
@@ -153,6 +187,8 @@ class Node:
         self.watching = bool(self._parts)
         self.jobs: dict[Job, None] = {}
         self.points = tuple(0 for _ in self.domains)
+        self.deadline: Seconds = inf
+        self.ahead = Cost()
         self.energy: dict[str, Joules] = {}
         self._watts: Watts = 0.0
         self._shown = inf
@@ -439,6 +475,9 @@ class Node:
         """A job starts: the governor is asked before it runs."""
         self.charge(self.env.now)
         self.jobs[job] = None
+        if self.ahead != _NOTHING:
+            for cost in job.costs_on(self):
+                self.ahead = _less(self.ahead, cost)
         self.govern()
 
     def leave(self, job: Job) -> None:
@@ -458,8 +497,9 @@ class Node:
         if self.heat:
             limits = self.heat.limits(domains)
             domains, self.points = allowed(domains, limits), tuple(map(min, before, limits))
+        busy = self._busy_shares()
         choice = self.governor.choose(
-            View(domains=domains, points=self.points, busy=self._busy_shares())
+            View(domains=domains, points=self.points, busy=busy, outlook=self._outlook)
         )
         self.points = tuple(  # the hardware obeys no governor that asks for more
             min(point, len(domain.points) - 1)
@@ -477,6 +517,21 @@ class Node:
         for domain, point in zip(self.domains, self.points, strict=True):
             frequency = domain.points[point].frequency
             self._count(f"frequency_hz.{domain.name}", frequency, self.env.now)
+
+    def _outlook(self) -> Outlook:
+        """What is to be done, for a governor that plans."""
+        now = self.env.now
+        self.charge(now)
+        return Outlook(
+            now=now,
+            tasks=tuple([_Task(job, self) for job in self.jobs]),
+            ahead=self.ahead,
+            deadline=self.deadline,
+            timing=self.timing,
+            switch=self.pause.length,
+            base={state: sum(kinds.values()) for state, kinds in self.base.items()},
+            drawn=sum([self.energy.get(kind, 0.0) for kind in _DRAWN]),
+        )
 
     def _hold(self) -> None:
         """Let no job progress until the pause of a clock change is over."""
@@ -523,3 +578,15 @@ class Node:
         if known is None or abs(value - known) > _SAME * abs(value):
             self._known[track] = value
             self.trace.counters.append(Counter(since, self.name, track, value))
+
+
+def _less(cost: Cost, part: Cost) -> Cost:
+    """What is left of a cost without a part of it, none of it below 0."""
+    left = cost + part * -1.0
+    return Cost(
+        flops=max(left.flops, 0.0),
+        traffic=max(left.traffic, 0.0),
+        steps=max(left.steps, 0.0),
+        samples=max(left.samples, 0.0),
+        operators=max(left.operators, 0.0),
+    )

@@ -24,7 +24,7 @@ from hetsim.core.trace import Trace
 from hetsim.sim.battery import BatteryPack, BatteryState
 from hetsim.sim.device import Profile, Radio
 from hetsim.sim.dvfs import Domain, OperatingPoint
-from hetsim.sim.governors.base import Governor
+from hetsim.sim.governors.base import Governor, Planning
 from hetsim.sim.governors.performance import Performance
 from hetsim.sim.heat import ROOM
 from hetsim.sim.kernel import Kernel, Observer
@@ -74,7 +74,7 @@ class World:
         body: Profile | None = None,
         *,
         role: str = "device",
-        governor: Governor | None = None,
+        governor: Governor | Planning | None = None,
         charge: Joules = inf,
         efficiency: float = 1.0,
         battery: BatteryState | None = None,

@@ -84,8 +84,36 @@ class _Drifting:
         return Choice(tuple(min(point + 1, 2) for point in view.points))
 
 
+class _Unresting:
+    """Plans, and looks at a job that is over as if it went on."""
+
+    def begin(self) -> _Unresting:
+        return _Unresting()
+
+    def __init__(self) -> None:
+        self._worked = False
+
+    def choose(self, view: View) -> Choice:
+        assert view.outlook
+        self._worked = self._worked or bool(view.outlook().tasks)
+        return Choice((2 if self._worked else 0,) * len(view.domains))
+
+
+class _Glancing(_Unresting):
+    """Plans, and looks again before anything can have happened."""
+
+    def begin(self) -> _Glancing:
+        return self
+
+    def choose(self, view: View) -> Choice:
+        assert view.outlook
+        return Choice((0,), 1e-6 if view.outlook().tasks else inf)
+
+
 def test_governors() -> None:
     suite = GovernorSuite()
+    noticed(suite.test_rests_after_work_as_without, _Unresting(), CPU)
+    noticed(suite.test_settles_at_a_constant_load, _Glancing(), CPU, LOAD, 0)
     noticed(suite.test_answers_with_a_point_of_each_domain, _Beyond(), CPU, 1.0)
     for governor in (_Restless(), _Asking(), _Drifting()):
         noticed(suite.test_settles_at_a_constant_load, governor, CPU, LOAD, 0)
