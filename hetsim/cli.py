@@ -309,6 +309,44 @@ def calibrate(
         print(written.words())
 
 
+@app.command(epilog="Example: hetsim pace sweep.csv --ratio 1.2 --policy deadline_feedback")
+def pace(
+    sweep: Annotated[
+        Path,
+        typer.Argument(metavar="SWEEP.csv", help="Clock settings, seconds and joules a minibatch."),
+    ],
+    policy: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A governor that plans for a deadline; repeatable."),
+    ] = None,
+    ratio: Annotated[
+        list[float] | None,
+        typer.Option(help="Deadline, times the fastest setting's time; repeatable."),
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Jobs, one after the other.")] = 20,
+    items: Annotated[int, typer.Option(min=1, help="Minibatches of each job.")] = 200,
+    fraction: Annotated[
+        float, typer.Option(help="Share of the rows that policies know, at random.")
+    ] = 0.1,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of that choice.")] = 0,
+    idle: Annotated[
+        str, typer.Option(metavar="POWER", help='What the board draws at rest ("2.5 W").')
+    ] = "0 W",
+    as_json: _Json = False,
+) -> None:
+    """Say what pacing jobs by their deadlines would save on a board that was swept."""
+    from hetsim.study.pace_page import paces
+
+    found = paces(
+        sweep, policies=policy, ratios=ratio, jobs=jobs, items=items, fraction=fraction,
+        seed=seed, idle=idle,
+    )  # fmt: skip
+    if as_json:
+        _print_json(found.as_json())
+    else:
+        _show(found.sheet(), as_json)
+
+
 @validate.command(epilog="Example: hetsim validate devices measurements.yaml --json")
 def devices(
     file: Annotated[

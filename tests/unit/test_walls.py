@@ -59,6 +59,8 @@ CLOCKS = {f"time.{clock}{unit}" for clock in ("time", "perf_counter") for unit i
 SEEDS = {"torch.manual_seed", "torch.random.manual_seed", "torch.seed", "torch.cuda.manual_seed",
          "torch.cuda.manual_seed_all", "torch.set_rng_state"}  # fmt: skip
 GENERATORS = {"Generator", "PCG64", "SeedSequence", "BitGenerator"}
+REPEATS_OTHERS = "hetsim.study.bofl_tasks"
+"""Draws again what a published program drew, with Python's generator and that program's seeds."""
 UNPICKLERS = {"pickle.load", "pickle.loads", "pickle.Unpickler"}
 AMONG_OURSELVES = "hetsim.learn.executors._shared"
 """What processes of one run say to each other, in files without a name."""
@@ -168,7 +170,7 @@ def bad_import(name: str, module: str) -> str:
         return f"hetsim.core is standard library and NumPy, not {top}"
     if top in ("time", "datetime") and inside(module, *NO_CLOCK):
         return f"{room} knows simulated time only, not {top}"
-    if top == "random":
+    if top == "random" and (module, name) != (REPEATS_OTHERS, "random.Random"):
         return "draw from hetsim.core.rng, not from random"
     if name in CLOCKS | UNPICKLERS:
         return f"{name} is banned"
