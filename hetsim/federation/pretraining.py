@@ -18,7 +18,8 @@ from hetsim.core.ref import Ref
 from hetsim.core.rng import entropy
 from hetsim.learn import ops
 from hetsim.learn.architecture import Architecture
-from hetsim.learn.published import Published
+from hetsim.learn.meter import measure
+from hetsim.learn.published import NAMES, Published
 from hetsim.learn.resident import Resident
 
 
@@ -26,9 +27,10 @@ class Pretraining:
     """Models of any architecture, each pre-trained on all of the source or on some of its classes.
 
     Args:
-        resident: holds the source.
+        resident: holds the source, if there is one beside published weights.
         training: settings, as `ops.pretrain` takes them.
-        published: gives the published weights of a model by its name; None to pre-train here.
+        published: gives the published weights of a model by its name; they are taken for the models
+            that have them, and without a source there are no others. None to pre-train all here.
     """
 
     def __init__(
@@ -47,35 +49,67 @@ class Pretraining:
             classes: labels of the source that it is trained on; by default all.
 
         Raises:
-            SpecError: no such classes, or no published weights.
+            SpecError: no such classes; or neither published weights nor a source.
         """
-        if self._published is not None:
-            return self._read(architecture, classes, self._published)
+        weights = self._weights(architecture)
+        if weights is not None:
+            if classes:
+                raise SpecError(
+                    f'the published weights of "{architecture.name}" know all classes',
+                    remedy="Leave `published` out of the source: parts are then pre-trained here.",
+                )
+            return ops.published(weights, self._resident)
         shaped = self.architecture(architecture)
         seed: int = self._training["seed"]
         start = ops.initial(shaped, entropy(seed, "learn/pretraining") % 2**63)
         return ops.pretrain(start, self._shard(classes), **self._training)
 
     def architecture(self, architecture: Architecture) -> Architecture:
-        """This kind of model for the samples and labels of the source."""
-        if self._published is not None:
-            return self._published(architecture.name).architecture
+        """This kind of model for the samples and labels that it is trained on."""
+        weights = self._weights(architecture)
+        if weights is not None:
+            return weights.architecture
         source = self._resident.dataset.source
         assert source is not None
         return replace(architecture, shape=source.shape, classes=source.classes)
 
-    def _read(
-        self,
-        architecture: Architecture,
-        classes: Sequence[int],
-        published: Callable[[str], Published],
-    ) -> Ref[Any]:
-        if classes:
+    def samples(self, count: int) -> Ref[Any]:
+        """The first so many samples of the source, or all.
+
+        Raises:
+            SpecError: there are none, or they are not like those of the task.
+        """
+        task = self._resident.dataset
+        source = task.source
+        if source is None or source.shape != task.shape or source.classes > task.classes:
             raise SpecError(
-                "published weights know all classes",
-                remedy="Leave `published` out of the source: parts are then pre-trained here.",
+                "the source has no samples like those of the task",
+                remedy="Let clients judge (`reward: peer`), or set samples of the task's own data "
+                "aside: `source: {share: 20 %}`.",
             )
-        return ops.published(published(architecture.name), self._resident)
+        return self._resident.shard(np.arange(min(count, len(source.y))), "source")
+
+    def _weights(self, architecture: Architecture) -> Published | None:
+        """Published weights of this kind of model; None if it is pre-trained here.
+
+        Raises:
+            SpecError: there are none, and nothing to pre-train on; or they are not to be had.
+        """
+        name, alone = architecture.name, self._resident.dataset.source is None
+        if self._published is None or not (alone or name in NAMES):
+            return None
+        weights = self._published(name)
+        known = weights.architecture
+        like = replace(architecture, shape=known.shape, classes=known.classes)
+        if measure(like).layers == measure(known).layers:
+            return weights
+        if not alone:
+            return None
+        raise SpecError(
+            f'the published weights of "{name}" are not those of {architecture.text}',
+            remedy="Leave the model's options out, or name beside `published` what it is to be "
+            "pre-trained on, such as `data: NAME`.",
+        )
 
     def _shard(self, classes: Sequence[int]) -> Ref[Any]:
         if not classes:

@@ -10,6 +10,7 @@ A part of a model is measured like a whole one, on activations in place of sampl
 no logits there is no loss: the gradient of what it gives arrives. Where the gradient of what it
 takes is sent back (`gradient`), its first layers compute that too; so the two parts of a model that
 are trained by an exchange of activations and gradients take exactly the operations of the whole.
+What is minimised is the cross entropy of the logits, or another `Objective`, dry-run as it is.
 
 Saved bytes are what autograd keeps for the backward pass: distinct storages without parameters,
 buffers and the input, in training mode, with the loss. Two batch sizes tell what grows with the
@@ -26,7 +27,7 @@ with momentum, 3 W with weight decay, 6 W for an anchor (a model that it is pull
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil, prod
@@ -40,6 +41,7 @@ from hetsim.core.errors import SpecError
 from hetsim.core.quantities import Bytes
 from hetsim.learn.architecture import Architecture
 from hetsim.learn.numerics import chance, single_thread
+from hetsim.learn.objective import Objective
 from hetsim.learn.operators import Operators, Tally
 
 FLOAT: Bytes = 4
@@ -128,27 +130,30 @@ class Sheet:
         return self.forward + self.backward
 
 
-def measure(architecture: Architecture, *, gradient: bool = False) -> Sheet:
+def measure(
+    architecture: Architecture, *, gradient: bool = False, objective: Objective | None = None
+) -> Sheet:
     """Count an architecture.
 
     Args:
         architecture: a model or a part of one.
         gradient: whether training also computes the gradient of what it takes, to be sent back.
+        objective: what the training of a whole model minimises; by default the cross entropy.
 
     Raises:
         SpecError: unknown model or option, or samples too small for it.
     """
-    return _measured(architecture, gradient)
+    return _measured(architecture, gradient, objective)
 
 
 @lru_cache(maxsize=256)
-def _measured(architecture: Architecture, gradient: bool) -> Sheet:
+def _measured(architecture: Architecture, gradient: bool, objective: Objective | None) -> Sheet:
     single_thread()
     with chance(0):
         module = architecture.build().train()
     with _watched(module) as layers:
-        two = _dry_run(module, architecture, 2, gradient)
-    three = _dry_run(module, architecture, 3, gradient)
+        two = _dry_run(module, architecture, 2, gradient, objective)
+    three = _dry_run(module, architecture, 3, gradient, objective)
     growing = three.saved - two.saved
     fixed = two.saved - 2 * growing
     parameters = list(module.parameters())
@@ -185,14 +190,16 @@ def train_cost(
     decay: bool = False,
     anchors: int = 0,
     gradient: bool = False,
+    objective: Objective | None = None,
 ) -> Cost:
     """Work of `steps` optimizer steps on `samples` samples in batches of `batch`.
 
     `anchors` are models that every step is pulled towards; `gradient` says that the gradient of
-    what the part takes is computed too. Peak memory: weights, gradients, optimizer state, anchors,
-    buffers, and one batch of inputs, saved activations, and gradients that arrive and leave.
+    what the part takes is computed too; `objective` is what is minimised. Peak memory: weights,
+    gradients, optimizer state, anchors, buffers, and one batch of inputs, saved activations, and
+    gradients that arrive and leave.
     """
-    sheet = measure(architecture, gradient=gradient)
+    sheet = measure(architecture, gradient=gradient, objective=objective)
     weights = sheet.parameter_bytes
     exchanged = sheet.input_bytes * gradient + sheet.output_bytes * (not architecture.decides)
     copies = 2 + momentum + anchors
@@ -322,7 +329,13 @@ def _pass(two: Tally, three: Tally) -> Pass:
     return Pass(two.launches, two.traffic - 2 * growing, growing)
 
 
-def _dry_run(module: nn.Module, architecture: Architecture, batch: int, gradient: bool) -> _DryRun:
+def _dry_run(
+    module: nn.Module,
+    architecture: Architecture,
+    batch: int,
+    gradient: bool,
+    objective: Objective | None,
+) -> _DryRun:
     """Train on one batch of zeros; the module's own tensors and the input count as not saved.
 
     Raises:
@@ -338,12 +351,17 @@ def _dry_run(module: nn.Module, architecture: Architecture, batch: int, gradient
         saved[tensor.untyped_storage().data_ptr()] = tensor
         return tensor
 
-    with Operators() as operators:
+    with ExitStack() as stack:
+        loss = None
+        if objective is not None:
+            known_classes = torch.ones(architecture.classes, dtype=torch.bool)
+            loss = stack.enter_context(objective.begin(module, known_classes))
+        operators = stack.enter_context(Operators())
         with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
             try:
-                given = module(x)
+                given = loss(x, y) if loss else module(x)
                 inference = operators.tally
-                if arriving is None:
+                if arriving is None and loss is None:
                     given = F.cross_entropy(given, y)
             except RuntimeError as fault:
                 raise SpecError(

@@ -48,7 +48,7 @@ class Net:
         return dict(zip(self.names, copies, strict=True))
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=64)
 def net(architecture: str) -> Net:
     """This process's module for an architecture's canonical text."""
     return Net(Architecture.parse(architecture))

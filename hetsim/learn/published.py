@@ -35,6 +35,8 @@ _SHA256 = {
     "resnet44": "014dd6541728a1c700b1642ab640e211dc6eb8ed507d70697458dc8f8a0ae2e4",
     "resnet56": "4bfd97631478d6b638d2764fd2baff3edb1d7d82252d54439343b6596b9b5367",
 }
+NAMES = tuple(_SHA256)
+"""Models that there are weights for."""
 _SHAPE, _CLASSES = (3, 32, 32), 10
 _PREFIX, _COUNTER = "module.", ".num_batches_tracked"
 """The files are older than this counter of batch normalisation, which nothing here reads."""
@@ -87,8 +89,8 @@ def published(name: str, folder: Path | None) -> Published:
     if name not in _SHA256:
         raise SpecError(
             f'there are no published weights for model "{name}"',
-            remedy=f"Choose one of {', '.join(_SHA256)}, or leave `published` out: parts are then "
-            "pre-trained here.",
+            remedy=f"Choose one of {', '.join(NAMES)}; or name beside `published` what other "
+            "models are to be pre-trained on, such as `data: NAME`.",
         )
     checksum = _SHA256[name]
     file = f"{name}-{checksum[:8]}.th"

@@ -83,6 +83,12 @@ class Resident:
         rows = self.rows(ref)
         return self.dataset.split(rows.split)[1][rows.index]
 
+    def present(self, rows: Rows) -> Tensor:
+        """Of each class, whether these rows hold it [classes] bool."""
+        labels = self.dataset.split(rows.split)[1][rows.index]
+        count = np.bincount(labels.astype(np.int64), minlength=self._home(rows.split).classes)
+        return torch.from_numpy(count > 0)
+
     def gather(self, split: str, index: Tensor) -> tuple[Tensor, Tensor]:
         """Normalised samples [n, *shape] float32 and labels [n] int64 of the given rows."""
         x, y, mean, std = self._split(split)

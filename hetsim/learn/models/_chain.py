@@ -97,22 +97,27 @@ def part_of(module: nn.Module, first: int, last: int) -> nn.Module:
     if not isinstance(module, Chain):
         return nn.Sequential(OrderedDict((path, module.get_submodule(path)) for path in paths))
     module.blocks = blocks
-    _keep(module, paths)
+    keep(module, paths)
     return module
+
+
+def steps_of(module: nn.Module, block: Block) -> tuple[Callable[[Tensor], Tensor], ...]:
+    """The steps of a block of a module, ready to be applied one after the other."""
+    return tuple(_step(module, step) for step in block)
 
 
 def _step(module: nn.Module, step: Step) -> Callable[[Tensor], Tensor]:
     return module.get_submodule(step) if isinstance(step, str) else step
 
 
-def _keep(module: nn.Module, paths: Sequence[str]) -> None:
+def keep(module: nn.Module, paths: Sequence[str]) -> None:
     """Remove every submodule that no path leads to or through."""
     for name, child in list(module.named_children()):
         rest = [path.partition(".")[2] for path in paths if path.partition(".")[0] == name]
         if not rest:
             delattr(module, name)
         elif all(rest):  # none of the paths ends here
-            _keep(child, rest)
+            keep(child, rest)
 
 
 def flat(x: Tensor) -> Tensor:
@@ -123,6 +128,11 @@ def flat(x: Tensor) -> Tensor:
 def pool(x: Tensor) -> Tensor:
     """The largest of every 2 x 2."""
     return F.max_pool2d(x, 2)
+
+
+def halve(x: Tensor) -> Tensor:
+    """The largest of every 2 x 2, also where a side is odd, as long as two points remain."""
+    return F.max_pool2d(x, 2, ceil_mode=True) if min(x.shape[2:]) > 2 else x
 
 
 def average(x: Tensor) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 from hetsim.core.errors import SpecError
 
 
@@ -36,3 +38,16 @@ def positive(**sizes: float) -> None:
     for name, size in sizes.items():
         if size <= 0:
             raise ValueError(f"{name} is {size}, and must be above zero")
+
+
+def scaled(channels: int, width: float) -> int:
+    """Hidden channels of a network `width` times as wide.
+
+    >>> scaled(40, 0.5), scaled(40, 0.01)
+    (20, 1)
+
+    Raises:
+        ValueError: a width that is not above zero.
+    """
+    positive(width=width)
+    return ceil(channels * width)

@@ -6,12 +6,16 @@ from collections.abc import Hashable, Sequence
 from typing import Any
 
 from hetsim.core.ref import Ref
+from hetsim.learn.architecture import Architecture
+from hetsim.learn.objective import Distilled, Objective, Sliced
 from hetsim.learn.ops.activations import ACTIVATIONS, Activations, activations
 from hetsim.learn.ops.base import Fold, Operation, Task, model_arch
+from hetsim.learn.ops.candidates import Candidate, candidates
 from hetsim.learn.ops.evaluate import EVALUATE, Score, evaluate
 from hetsim.learn.ops.exchange import Exchange, exchange
 from hetsim.learn.ops.fit import FIT, fit
 from hetsim.learn.ops.forward import FORWARD, forward
+from hetsim.learn.ops.gram import GRAMS, SUMMED, Gram, grams, head_grams, summed
 from hetsim.learn.ops.initial import INITIAL, initial
 from hetsim.learn.ops.join import JOIN, join
 from hetsim.learn.ops.labels import LABELS, Labels, labels
@@ -21,12 +25,19 @@ from hetsim.learn.ops.mean import MEAN, mean
 from hetsim.learn.ops.messages import gradient_bytes
 from hetsim.learn.ops.mix import MIX, mix
 from hetsim.learn.ops.mutual import MUTUAL, Mutual, mutual
+from hetsim.learn.ops.padded import PADDED, padded
 from hetsim.learn.ops.part import PART, split
 from hetsim.learn.ops.pick import PICK, pick
 from hetsim.learn.ops.pretrain import PRETRAIN, pretrain, trainings
 from hetsim.learn.ops.published import PUBLISHED, published
+from hetsim.learn.ops.ridge import RIDGE, ridge
+from hetsim.learn.ops.scores import SCORES, Scores, scores
 from hetsim.learn.ops.shard import SHARD
-from hetsim.learn.ops.train import TRAIN, train, truncate
+from hetsim.learn.ops.slice import SLICE, slice_of
+from hetsim.learn.ops.sliced_mean import SLICED_MEAN, sliced_mean
+from hetsim.learn.ops.smaller import narrowed, with_exits
+from hetsim.learn.ops.stitched import STITCHED, stitched
+from hetsim.learn.ops.train import PURSUE, TRAIN, train, truncate
 from hetsim.learn.ops.transfer import take, transfer, transferred
 from hetsim.learn.resident import Resident
 
@@ -34,15 +45,23 @@ __all__ = [
     "OPERATIONS",
     "Activations",
     "Apart",
+    "Architecture",
+    "Candidate",
+    "Distilled",
     "Exchange",
     "Fold",
+    "Gram",
     "Labels",
     "Mutual",
+    "Objective",
     "Operation",
     "Score",
+    "Scores",
+    "Sliced",
     "Task",
     "activations",
     "arrived",
+    "candidates",
     "compute",
     "compute_all",
     "evaluate",
@@ -50,7 +69,9 @@ __all__ = [
     "fit",
     "forward",
     "gradient_bytes",
+    "grams",
     "head",
+    "head_grams",
     "initial",
     "join",
     "kin",
@@ -62,22 +83,34 @@ __all__ = [
     "mix",
     "model_arch",
     "mutual",
+    "narrowed",
+    "padded",
     "pick",
     "pretrain",
     "published",
+    "ridge",
+    "scores",
+    "slice_of",
+    "sliced_mean",
     "split",
+    "stitched",
+    "summed",
     "take",
     "train",
     "trainings",
     "transfer",
     "transferred",
     "truncate",
+    "with_exits",
 ]
 
 OPERATIONS: dict[str, Operation] = {
     "shard": SHARD,
     "initial": INITIAL,
     "train": TRAIN,
+    "pursue": PURSUE,
+    "slice": SLICE,
+    "sliced_mean": SLICED_MEAN,
     "forward": FORWARD,
     "mean": MEAN,
     "mix": MIX,
@@ -93,6 +126,12 @@ OPERATIONS: dict[str, Operation] = {
     "pick": PICK,
     "pretrain": PRETRAIN,
     "published": PUBLISHED,
+    "scores": SCORES,
+    "grams": GRAMS,
+    "summed": SUMMED,
+    "ridge": RIDGE,
+    "padded": PADDED,
+    "stitched": STITCHED,
 }
 """How each `Ref.op` is computed."""
 

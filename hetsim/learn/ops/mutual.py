@@ -5,7 +5,7 @@ shard once more and sends the activations, the labels and its logits, batch by b
 trains the back on each batch and returns its logits of it, from which the client learns when it is
 asked again. With logits p of who learns and t of who teaches, labels y and temperature T,
 
-    K(t, p) = T^2 KL(softmax(t / T) + 1e-7 || softmax(p / T)),    mean over the batch
+    K(t, p) of `hetsim.learn.divergence`
     client: CE(p, y) + alpha K(t, p);    server: K(t, p) + alpha CE(p, y)
 
 (FedGKT: He, Annavaram, Avestimehr, "Group Knowledge Transfer: Federated Learning of Large CNNs at
@@ -37,6 +37,7 @@ from hetsim.core.quantities import Bytes
 from hetsim.core.ref import Ref
 from hetsim.learn.architecture import Architecture
 from hetsim.learn.descent import Descent
+from hetsim.learn.divergence import divergence
 from hetsim.learn.meter import FLOAT, forward_cost, measure, train_cost
 from hetsim.learn.net import Net, net
 from hetsim.learn.numerics import State, chance
@@ -46,9 +47,6 @@ from hetsim.learn.ops.local_loss import together
 from hetsim.learn.ops.messages import further_bytes, gradient_bytes, sizes
 from hetsim.learn.ops.pick import packed, pick
 from hetsim.learn.resident import Resident, Rows
-
-_LITTLE = 1e-7
-"""Added to each probability of a teacher."""
 
 
 class Mutual(NamedTuple):
@@ -197,13 +195,6 @@ def _costs(
     server = train_cost(last, steps=steps, samples=samples, **rule)
     server += _learning(classes, steps=steps, samples=samples)
     return device, ahead, replace(server, samples=0.0)
-
-
-def divergence(logits: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-    """How far logits [batch, classes] are from a teacher's: K of the module's docstring."""
-    taught = F.softmax(teacher / temperature, dim=1) + _LITTLE
-    spoken = F.log_softmax(logits / temperature, dim=1)
-    return temperature * temperature * F.kl_div(spoken, taught, reduction="batchmean")
 
 
 @lru_cache(maxsize=256)

@@ -3,17 +3,20 @@
 The samples are permuted afresh each epoch by a generator of its own seed and cut into batches; the
 last one may be smaller. Step k of `steps` depends on nothing after it, so a training that is cut
 short is the training of fewer steps (`truncate`). Small perceptrons are trained as members of a
-stack, alone or in company; the rule of each step is in `descent`.
+stack, alone or in company; the rule of each step is in `descent`. What is minimised is the cross
+entropy, or an objective of a method's own (`hetsim.learn.objective`); then the operation is called
+`pursue`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from math import ceil
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hetsim.core.ref import Ref
@@ -21,6 +24,7 @@ from hetsim.learn.descent import Descent
 from hetsim.learn.meter import train_cost
 from hetsim.learn.net import net
 from hetsim.learn.numerics import State, chance
+from hetsim.learn.objective import Loss, Objective, objective
 from hetsim.learn.ops.base import Operation, Task, model_arch
 from hetsim.learn.resident import Resident, Rows
 from hetsim.learn.stack import Stack, stackable
@@ -41,6 +45,7 @@ def train(
     momentum: float = 0.0,
     weight_decay: float = 0.0,
     proximal: float = 0.0,
+    towards: Objective | None = None,
     seed: int,
 ) -> Ref[State]:
     """The model after training on the shard.
@@ -55,6 +60,7 @@ def train(
         momentum: of the steps, from 0 to below 1; its state starts afresh with each training.
         weight_decay: added to the gradient, times the weights.
         proximal: pull towards the starting model.
+        towards: what is minimised; the cross entropy by default.
         seed: of the order of samples, an integer of 64 bits.
 
     Raises:
@@ -77,6 +83,7 @@ def train(
         weight_decay=float(weight_decay),
         proximal=float(proximal),
         seed=seed,
+        **({} if towards is None else {"towards": towards.plain}),
     )
 
 
@@ -101,6 +108,7 @@ def _named(model: Ref[State], shard: Ref[Rows], **settings: Any) -> Ref[State]:
     architecture = model_arch(model)
     if architecture.part is not None:
         raise ValueError(f"{architecture.text} is a part: it is trained by `fit` or `exchange`")
+    towards = settings.get("towards")
     cost = train_cost(
         architecture,
         steps=settings["steps"],
@@ -109,9 +117,11 @@ def _named(model: Ref[State], shard: Ref[Rows], **settings: Any) -> Ref[State]:
         momentum=settings["momentum"] != 0,
         decay=settings["weight_decay"] != 0,
         anchors=int(settings["proximal"] != 0),
+        objective=towards and objective(towards),
     )
+    op = "pursue" if towards else "train"
     return Ref.of(
-        "train", model, shard, nbytes=model.nbytes, cost=cost, arch=architecture.text, **settings
+        op, model, shard, nbytes=model.nbytes, cost=cost, arch=architecture.text, **settings
     )
 
 
@@ -129,7 +139,7 @@ def _kin(ref: Ref[State]) -> Hashable | None:
 
 
 def _train(ref: Ref[State], inputs: Sequence[Any], resident: Resident) -> State:
-    if stackable(ref.arg("arch")):
+    if ref.op == "train" and stackable(ref.arg("arch")):
         return _train_stacked([(ref, inputs)], resident)[0]
     model = net(ref.arg("arch"))
     model.load(inputs[0])
@@ -138,14 +148,25 @@ def _train(ref: Ref[State], inputs: Sequence[Any], resident: Resident) -> State:
     descent = Descent.of(ref)
     velocity, anchor = descent.velocity(weights), descent.anchor(weights)
     rows: Rows = inputs[1]
-    with chance(ref.arg("seed")):
+    with chance(ref.arg("seed")), _loss(ref, module, rows, resident) as loss:
         for block in _blocks(ref, rows):
             x, y = resident.gather(rows.split, block)
             batch: int = ref.arg("batch")
             for part, labels in zip(x.split(batch), y.split(batch), strict=True):
-                gradient = torch.autograd.grad(F.cross_entropy(module(part), labels), parameters)
+                gradient = torch.autograd.grad(loss(part, labels), parameters)
                 descent.step(weights, gradient, velocity, anchor)
     return model.state()
+
+
+@contextmanager
+def _loss(ref: Ref[State], module: nn.Module, rows: Rows, resident: Resident) -> Iterator[Loss]:
+    """What a training minimises."""
+    if ref.op == "train":
+        yield lambda x, y: F.cross_entropy(module(x), y)
+        return
+    present = resident.present(rows)
+    with objective(ref.arg("towards")).begin(module, present) as loss:
+        yield loss
 
 
 def _train_stacked(tasks: Sequence[Task], resident: Resident) -> list[State]:
@@ -177,3 +198,4 @@ def steps_of(ref: Ref[Any], rows: Rows) -> Iterator[Tensor]:
 
 
 TRAIN = Operation(compute=_train, kin=_kin, together=_train_stacked)
+PURSUE = Operation(compute=_train)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from math import ceil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,17 +18,19 @@ from hetsim.learn.net import Net, net
 from hetsim.learn.resident import Resident
 
 DIGIT, IMAGE, PHOTO, SIGNAL = (1, 8, 8), (1, 28, 28), (3, 32, 32), (6, 128)
+SMALL = ("small_cnn", "resnet8", "plain_cnn", "separable_cnn", "wide_cnn")
 FITTING = [
     *((name, shape) for name in ("logistic", "mlp") for shape in (DIGIT, IMAGE, PHOTO, SIGNAL)),
-    *((name, shape) for name in ("small_cnn", "resnet8") for shape in (DIGIT, IMAGE, PHOTO)),
+    *((name, shape) for name in SMALL for shape in (DIGIT, IMAGE, PHOTO)),
     *((f"resnet{depth}", PHOTO) for depth in (18, 20, 32, 44, 56)),
     ("lenet5", IMAGE), ("lenet5", PHOTO), ("vgg11", PHOTO), ("vgg11", (3, 64, 64)),
     ("mobilenetv2", PHOTO), ("mobilenetv2", IMAGE), ("cnn1d", SIGNAL),
     *((name, PHOTO) for name in ("vgg11_fc3", "vgg11_small", "resnet9", "resnet12", "lenet_pi")),
-    ("resnet9", IMAGE), ("resnet12", DIGIT), ("lenet_pi", IMAGE),
+    ("resnet9", IMAGE), ("resnet12", DIGIT), ("lenet_pi", IMAGE), ("multi_exit", DIGIT),
 ]  # fmt: skip
 SMALLEST = {
     "small_cnn": (1, 4, 4), "lenet5": (1, 12, 12), "resnet8": (1, 5, 5), "resnet18": (1, 9, 9),
+    "plain_cnn": (1, 5, 5), "separable_cnn": (1, 5, 5), "wide_cnn": (1, 5, 5),
     "vgg11": (3, 32, 32), "mobilenetv2": (3, 9, 9), "cnn1d": (6, 8),
     "vgg11_fc3": (1, 16, 16), "vgg11_small": (1, 32, 32), "resnet9": (1, 16, 16),
     "resnet12": (1, 4, 4), "lenet_pi": (3, 16, 16),
@@ -68,6 +71,28 @@ def test_options_change_the_model() -> None:
     assert wide.parameters > 215_370
     assert deep.parameters == 64 * 32 + 32 + 32 * 16 + 16 + 16 * 10 + 10
     assert slim.parameters < 700_490
+
+
+@pytest.mark.parametrize("name", ["plain_cnn", "separable_cnn", "wide_cnn"])
+def test_a_narrower_network_has_the_first_channels_of_a_wider_one(name: str) -> None:
+    """And about the work of resnet8 at full width, which falls with the width."""
+    whole, half = (Architecture.of(name, PHOTO, 10, {"width": width}) for width in (1.0, 0.45))
+    assert measure(whole).forward == pytest.approx(
+        measure(Architecture.of("resnet8", PHOTO, 10)).forward, rel=0.2
+    )
+    assert measure(half).forward < 0.3 * measure(whole).forward
+    wide, narrow = (ops.compute(ops.initial(each, 1), (), None) for each in (whole, half))  # pyright: ignore
+    assert wide.keys() == narrow.keys()
+    for key, tensor in narrow.items():
+        large = wide[key]
+        assert tensor.dim() == large.dim()
+        for few, many, axis in zip(tensor.shape, large.shape, range(tensor.dim()), strict=True):
+            hidden = axis == 0 and not key.startswith("linear")
+            assert few <= many
+            assert not hidden or few == ceil(0.45 * many), key
+    assert measure(Architecture.of(name, DIGIT, 10, {"width": 0.01})).parameters > 0
+    with pytest.raises(SpecError, match="width is 0"):
+        Architecture.of(name, PHOTO, 10, {"width": 0.0}).build()
 
 
 def test_unknown_models_and_options_are_explained() -> None:
@@ -148,7 +173,8 @@ def published(depth: int, folder: Path) -> dict[str, torch.Tensor]:
 
 
 def test_all_are_plug_ins() -> None:
-    names = {name for name, _ in FITTING}
+    """One has no default: it is made of parts of others (test_stitching)."""
+    names = {name for name, _ in FITTING} | {"stitched"}
     assert names == set(MODELS.names())
 
 
