@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from hetsim.core.cost import Cost
@@ -9,13 +10,22 @@ from hetsim.core.quantities import Bytes
 from hetsim.core.ref import Ref
 from hetsim.learn import ops
 from hetsim.learn.architecture import Architecture
-from hetsim.learn.meter import train_cost
+from hetsim.learn.meter import forward_cost, train_cost
+from hetsim.learn.ops.stitched import network
 
 
 def training(
-    model: str, shape: tuple[int, ...], classes: int, *, samples: int, batch: int, steps: int
+    model: str,
+    shape: tuple[int, ...],
+    classes: int,
+    *,
+    samples: int,
+    batch: int,
+    steps: int,
+    momentum: bool = False,
+    options: Mapping[str, Any] = {},
 ) -> Cost:
-    """Work of `steps` plain gradient steps on `samples` samples.
+    """Work of `steps` gradient steps on `samples` samples.
 
     Args:
         model: name of a registered model.
@@ -24,9 +34,45 @@ def training(
         samples: in all batches together.
         batch: samples a step.
         steps: how many.
+        momentum: whether the steps have one.
+        options: of the model.
     """
-    architecture = Architecture.of(model, shape, classes)
-    return train_cost(architecture, steps=steps, batch=batch, samples=samples, momentum=False)
+    architecture = Architecture.of(model, shape, classes, options)
+    return train_cost(architecture, steps=steps, batch=batch, samples=samples, momentum=momentum)
+
+
+def inference(
+    model: str,
+    shape: tuple[int, ...],
+    classes: int,
+    *,
+    samples: int,
+    batch: int,
+    options: Mapping[str, Any] = {},
+) -> Cost:
+    """Work of a forward pass over `samples` samples; the arguments are those of `training`."""
+    return forward_cost(Architecture.of(model, shape, classes, options), samples, batch)
+
+
+def stitched(
+    blocks: Sequence[tuple[str, int]], shape: tuple[int, ...], classes: int, *, positions: int
+) -> Cost:
+    """Work of a forward pass of a network of parts of models over one sample.
+
+    Args:
+        blocks: in order, name of a registered model and number of its part, from 0.
+        shape: of a sample.
+        classes: how many it tells apart.
+        positions: into how many parts each model is cut.
+    """
+    chosen = [
+        ops.candidates(
+            ops.initial(Architecture.of(name, shape, classes), 0), shape, classes,
+            positions=positions,
+        )[part].part
+        for name, part in blocks
+    ]  # fmt: skip
+    return forward_cost(network(chosen), 1, 1)
 
 
 class Offloaded(NamedTuple):

@@ -46,6 +46,8 @@ Asked = Callable[..., Script[Any]]
 """The client script of a method: `script(client, *args)`."""
 Weigh = Callable[[Client], float]
 """What a client's update weighs in a mean."""
+Within = Callable[[Sequence[Client]], Seconds]
+"""How many seconds those who are asked together have."""
 
 
 class Method(Protocol):
@@ -57,7 +59,8 @@ class Method(Protocol):
     meets; without one it meets none, and runs at the paces that demand nothing. A method that
     starts from pre-trained parts (`Run.pretrained_model`, `Run.source_model`) says so with an
     attribute `pretrained` that is true: its runs then have a source, whether or not the topology
-    names one.
+    names one. One that looks at learned values says so by an attribute `observes`; cost-only runs
+    refuse it.
     """
 
     async def server(self, run: Run) -> None:
@@ -95,7 +98,7 @@ class Coordinator(Protocol):
     side_by_side: bool
 
     async def cohort(self, script: Asked, args: tuple[Any, ...]) -> list[Reply[Any]]:
-        """Ask a cohort and return the replies in time; only at a pace that demands nothing."""
+        """Ask a cohort and return the replies in time; the method meets what the pace demands."""
         ...
 
     async def average(
@@ -227,6 +230,7 @@ class Run:
         self._passed: set[Client] = set()
         self._since: Seconds = inf
         self._unheard: list[Reply[Any]] = []
+        self._within: Within | None = None
 
     # --- what a method asks ---------------------------------------------------------------------
 
@@ -245,9 +249,14 @@ class Run:
         self.kernel.note(self.server.id, "end", "no client is left to ask")
         return False
 
-    def initial_model(self) -> Ref[Any]:
-        """The untrained model; the server has it from the start."""
-        model = ops.initial(self.architecture, entropy(self.seed, "learn/initial") % 2**63)
+    def initial_model(self, architecture: Architecture | None = None) -> Ref[Any]:
+        """The untrained model; the server has it from the start.
+
+        Args:
+            architecture: of the model; by default the task's.
+        """
+        seed = entropy(self.seed, "learn/initial") % 2**63
+        model = ops.initial(architecture or self.architecture, seed)
         self.kernel.give(self.server.id, model)
         self.model = model
         return model
@@ -285,15 +294,21 @@ class Run:
             SpecError: the source has no such classes, or there are no published weights.
         """
         if self._pretraining is None:
-            raise HetsimError(
-                "this run has no source to pre-train on\n"
-                "    Give the method a class attribute `pretrained = True`, or the topology a "
-                "section `source:` in `task`."
-            )
+            raise _no_source()
         model = self._pretraining.model(architecture or self.architecture, classes)
         self.kernel.give(self.server.id, model)
         self.lab.want(model, keep=True)
         return model
+
+    def source_samples(self, count: int) -> Ref[Any]:
+        """The first `count` samples of the source, or all, which the server has from the start.
+
+        Raises:
+            SpecError: there are none, or the task's models cannot take them.
+        """
+        if self._pretraining is None:
+            raise _no_source()
+        return self._pretraining.samples(count)
 
     def require(
         self,
@@ -348,9 +363,21 @@ class Run:
         """Note that `host` has these: it can tell them, at no cost, from what reached it."""
         self.kernel.hold(host.id, refs)
 
-    async def cohort(self, script: Callable[..., Script[T]], *args: Any) -> list[Reply[T]]:
-        """Ask a cohort, as selection and pace decide, to play `script(client, *args)`."""
-        return await self._coordinator.cohort(script, args)
+    async def cohort(
+        self, script: Callable[..., Script[T]], *args: Any, within: Within | None = None
+    ) -> list[Reply[T]]:
+        """Ask a cohort, as selection and pace decide, to play `script(client, *args)`.
+
+        Args:
+            script: of a client.
+            args: of the script.
+            within: gives those who are asked together less time than the pace does.
+        """
+        self._within = within
+        try:
+            return await self._coordinator.cohort(script, args)
+        finally:
+            self._within = None
 
     async def average(self, script: Asked, model: Ref[Any], *args: Any, weigh: Weigh) -> Ref[Any]:
         """The next server model, as selection and pace decide.
@@ -506,6 +533,8 @@ class Run:
         reserve: float = 1.0,
     ) -> list[Reply[T]]:
         """Play `script(client, *args)` for all `clients`; replies of those that delivered."""
+        if self._within and clients:
+            deadline = min(deadline, self._within(clients))
         until = self.now + deadline
         children = tuple(
             self.ask(script, client, args, hub=hub, until=until, late=late, reserve=reserve)
@@ -646,6 +675,7 @@ class Run:
         """Play a client's script and charge it what its node draws meanwhile."""
         book = errand.participation
         before, state = client.node.drawn(self.now), dict(client.state)
+        client.hasten()
         try:
             value = await script(client, *args)
             book.outcome = "done"
@@ -662,6 +692,7 @@ class Run:
             client.participated += book.energy
             book.t1, book.last = self.now, self.kernel.playing.last
             client.forget()
+            client.at_ease()
         self._keep(client, state)
         first: Any = args[0] if args else None
         model = cast("Ref[Any]", first) if isinstance(first, Ref) else None
@@ -769,6 +800,14 @@ class Run:
             if value is not None:
                 return float(value["accuracy"])
         return None
+
+
+def _no_source() -> HetsimError:
+    return HetsimError(
+        "this run has no source to pre-train on\n"
+        "    Give the method a class attribute `pretrained = True`, or the topology a "
+        "section `source:` in `task`."
+    )
 
 
 def _charges(node: Node) -> bool:

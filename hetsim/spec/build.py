@@ -51,14 +51,14 @@ from hetsim.learn.journal import Journal
 from hetsim.learn.lab import CostOnlyLab, Lab
 from hetsim.learn.meter import Sheet, measure
 from hetsim.learn.numerics import model_hash, single_thread
-from hetsim.learn.published import TRAINED_ON, Published, published
+from hetsim.learn.published import NAMES, TRAINED_ON, Published, published
 from hetsim.learn.resident import Resident
 from hetsim.learn.store import MemoryStore, Store
 from hetsim.sim.availability.base import Availability, Circumstances
 from hetsim.sim.availability.charging import Charging
 from hetsim.sim.battery import BatteryPack
 from hetsim.sim.device import Profile, Radio
-from hetsim.sim.governors.base import Governor, Particular
+from hetsim.sim.governors.base import Governor, Particular, Planning
 from hetsim.sim.governors.performance import Performance
 from hetsim.sim.incident import Incidents
 from hetsim.sim.kernel import Kernel
@@ -100,7 +100,7 @@ class Member:
     place: int
     group: Group
     profile: Profile
-    governor: Governor
+    governor: Governor | Planning
     availability: Availability
 
     @property
@@ -142,10 +142,10 @@ class Scenario:
         files = {f"profile {path.stem}": profile_hash(path) for path in self.paths}
         files |= {f"trace {name}": trace_hash(path) for name, path in self.traces.items()}
         data = {"data": self.dataset.hash}
-        if self.weights is not None:
-            data["source"] = self.weights.sha256
-        elif self.dataset.source is not None:
+        if self.dataset.source is not None:
             data["source"] = self.dataset.source.hash
+        elif self.weights is not None:
+            data["source"] = self.weights.sha256
         return {**dict(sorted(files.items())), **data}
 
     @cached_property
@@ -176,11 +176,11 @@ class Scenario:
     @cached_property
     def weights(self) -> Published | None:
         """The published weights of the model, if a run is to start from them."""
-        chosen = self.spec.task.source
-        if chosen is None or not chosen.published:
+        chosen, name = self.spec.task.source, self.architecture.name
+        if chosen is None or not chosen.published or not (chosen.read_only or name in NAMES):
             return None
         with self._at("task", "source", "published"):
-            return published(self.architecture.name, self.data)
+            return published(name, self.data)
 
     @cached_property
     def pretraining(self) -> Pretraining | None:
@@ -263,15 +263,19 @@ class Scenario:
                 remedy="Add `gateways: [{profile: raspberry_pi_5, at: NODE}]`, where NODE is a "
                 "network node on the way to the server, or choose another pace, such as sync.",
             )
-        looks = {"selection": selection.observes, "pace": getattr(pace, "observes", False)}
-        for key, observes in looks.items():
-            if spec.cost_only and observes:
-                name = (spec.selection if key == "selection" else spec.pace).name
+        looks = {
+            "selection": (spec.selection.name, selection),
+            "pace": (spec.pace.name, pace),
+            "method": (spec.method.name, method),
+        }
+        for key, (name, plugin) in looks.items():
+            if spec.cost_only and getattr(plugin, "observes", False):
+                known = " or options that say what it would find out" * (key == "method")
                 raise SpecError(
                     f"{name} goes by learned values, and a cost-only run learns nothing.",
                     where=spec.where(key, "name"),
                     key=f"{key}.name",
-                    remedy=f"Leave out --cost-only, or choose another {key}.",
+                    remedy=f"Leave out --cost-only, or choose another {key}{known}.",
                 )
 
     def _check_source(self) -> None:
@@ -286,7 +290,9 @@ class Scenario:
                 "task leaves out: `source: {classes: [5, 6, 7, 8, 9]}`.",
             )
         _ = self.weights
-        if self.pretraining is not None and pretrained(self.method()):
+        method = self.method()
+        own = hasattr(method, "zoo")  # it takes no part of the task's model
+        if self.pretraining is not None and pretrained(method) and not own:
             with self._at("task", "model"):
                 ops.transferred(self.architecture, self.pretraining.architecture(self.architecture))
 
@@ -399,10 +405,13 @@ class Scenario:
             availability = self._plugin(
                 AVAILABILITIES, group.availability, "fleet", place, "availability"
             )
+            profile = self.profiles[place]
+            if group.memory is not None:
+                profile = replace(profile, memory=group.memory)
             for number in range(group.count):
                 yield Member(
                     name=f"{group.label}-{number}", place=place, group=group,
-                    profile=self.profiles[place], governor=governor, availability=availability,
+                    profile=profile, governor=governor, availability=availability,
                 )  # fmt: skip
 
     @cached_property
@@ -437,10 +446,11 @@ class Scenario:
         """What a round asks of each device, by the method's own account; None for nothing."""
         run, method = self.world(CostOnlyLab()), self.method()
         model = run.initial_model()
-        return [
-            (member, client, method.work(client, model) if client.shard else None)
-            for member, client in zip(self._members, run.clients, strict=True)
-        ]
+        with self._at("method"):
+            return [
+                (member, client, method.work(client, model) if client.shard else None)
+                for member, client in zip(self._members, run.clients, strict=True)
+            ]
 
     # --- playing --------------------------------------------------------------------------------
 
@@ -747,7 +757,7 @@ def _with_source(spec: Spec) -> Spec:
 def _set_aside(spec: Spec, dataset: Dataset, folder: Path | None) -> Dataset:
     """The data set with its source apart, if there is one."""
     chosen = spec.task.source
-    if chosen is None or chosen.published:
+    if chosen is None or chosen.read_only:
         return dataset
     place = ("task", "source")
     with _at(spec, *place):

@@ -33,6 +33,7 @@ Time = Annotated[float, Quantity("time")]
 Power = Annotated[float, Quantity("power")]
 Speed = Annotated[float, Quantity("rate", positive=True)]
 Share = Annotated[float, Quantity("fraction", positive=True)]
+Size = Annotated[float, Quantity("size", positive=True)]
 Count = Annotated[int, Whole(1, _MOST)]
 Sharing = Literal["maxmin", "maxmin_inverse_latency", "lv08"]
 """Names of `hetsim.sim.network_model.NETWORK_MODELS`."""
@@ -277,6 +278,8 @@ class Group(Section):
         count: how many.
         name: prefix of their ids; left out, the profile's name.
         link: how each is connected.
+        memory: bytes a job may use, of which there may also be more than the device has (what if
+            memory were no limit?); left out, what the profile leaves.
         battery: `none` for mains; left out, the profile's, full.
         ambient: temperature around it.
         temperature: of the device at t = 0; left out, what it has after idling for long.
@@ -290,6 +293,7 @@ class Group(Section):
     count: Count = 1
     name: Name | None = None
     link: Annotated[Link, Short(_link, _link_form)]
+    memory: Size | None = None
     battery: Annotated[Battery | None, Short(_or_none, lambda: _NONE)] = Battery()
     ambient: Annotated[float, Quantity("temperature")] = ROOM
     temperature: Annotated[float, Quantity("temperature")] | None = None
@@ -484,7 +488,8 @@ class Source(Section):
         share: of the training samples; of their owners, where samples have owners.
         data: another data set.
         published: start from weights that others have trained on CIFAR-10 (resnet20, resnet32,
-            resnet44, resnet56) instead of pre-training.
+            resnet44, resnet56) instead of pre-training; other models are pre-trained on the source,
+            if one is named beside it.
         samples: of the source, at most.
         epochs: passes over the source.
         batch: samples a step.
@@ -511,11 +516,16 @@ class Source(Section):
 
     @model_validator(mode="after")
     def _one_source(self) -> Source:
-        given = [key for key in ("classes", "share", "data", "published") if getattr(self, key)]
+        given = [key for key in ("classes", "share", "data") if getattr(self, key)]
         if len(given) > 1:
             what = f"{' and '.join(given)} are several sources."
             raise Fault(what, "Keep one of them.", (given[1],))
         return self
+
+    @property
+    def read_only(self) -> bool:
+        """Whether weights are only read, and no samples set aside."""
+        return self.published and self.classes is self.share is self.data is None
 
     @property
     def training(self) -> dict[str, Any]:

@@ -177,7 +177,7 @@ def _described(title: str, plugin: Any, told_by: Any) -> Sheet:
 
 
 def _scenario(scenario: Scenario) -> Sheet:
-    spec, data, model = scenario.spec, scenario.dataset, scenario.model
+    spec, data = scenario.spec, scenario.dataset
     groups: dict[int, list[tuple[Member, Client, Cost | None]]] = {}
     for entry in scenario.workload():
         groups.setdefault(entry[0].place, []).append(entry)
@@ -189,7 +189,7 @@ def _scenario(scenario: Scenario) -> Sheet:
         link, samples = member.group.link, [client.samples for _, client, _ in there]
         rows.append(
             (
-                str(len(there)), profile.name, profile.device_class,
+                str(len(there)), _device(member), profile.device_class,
                 f"{link.to}: {_uplink(scenario, member)}", _charge(member),
                 _range(samples), *_round_of(profile, there),
             )
@@ -197,9 +197,7 @@ def _scenario(scenario: Scenario) -> Sheet:
     columns = ("count", "device", "class", "link", "battery", "samples",
                "a round's work, full speed", "above idle")  # fmt: skip
     text = [
-        f"{len(sizes)} devices train {scenario.architecture.name} ({model.parameters:,} "
-        f"parameters, {si(model.state_bytes)}B to send, {si(model.flops)}FLOP a trained sample) "
-        f"on {data.name}: "
+        f"{len(sizes)} devices {_task(scenario)} on {data.name}: "
         f"{len(data.y):,} training and {len(data.test_y):,} test samples of shape {data.shape} in "
         f"{data.classes} classes, {_range(holders)} a device.",
         f"Method {spec.method.name}, pace {spec.pace.name}, selection {spec.selection.name}, "
@@ -222,6 +220,18 @@ def _scenario(scenario: Scenario) -> Sheet:
     return Sheet(spec.name, text, tables)
 
 
+def _task(scenario: Scenario) -> str:
+    """What they do, and with which model."""
+    zoo: Sequence[str] = getattr(scenario.method(), "zoo", ())
+    if zoo:
+        return f"stitch a network from blocks of {', '.join(zoo)}"
+    model = scenario.model
+    return (
+        f"train {scenario.architecture.name} ({model.parameters:,} parameters, "
+        f"{si(model.state_bytes)}B to send, {si(model.flops)}FLOP a trained sample)"
+    )
+
+
 def _source(scenario: Scenario) -> str:
     """What parts are pre-trained on."""
     chosen, source = scenario.spec.task.source, scenario.dataset.source
@@ -236,6 +246,7 @@ def _source(scenario: Scenario) -> str:
         f"Parts are pre-trained on {len(source.y):,} {source.name} in {source.classes} classes "
         f"that the task never sees, in {chosen.epochs} epochs with seed {chosen.seed}; no device "
         "pays for it."
+        + (" Models that there are published weights for have those." if chosen.published else "")
     )
 
 
@@ -269,6 +280,12 @@ def _round_of(profile: Profile, there: list[tuple[Member, Client, Cost | None]])
     joules = [sum(each.joules) for each in work]
     left = f", {len(costs) - len(fitting)} do not fit" if len(fitting) < len(costs) else ""
     return f"{_range(seconds)} s{left}", f"{_range(joules)} J"
+
+
+def _device(member: Member) -> str:
+    """A device's profile, and the memory that the topology gives it instead of the profile's."""
+    memory = member.group.memory
+    return member.profile.name + ("" if memory is None else f", {si(memory)}B for jobs")
 
 
 def _uplink(scenario: Scenario, member: Member) -> str:

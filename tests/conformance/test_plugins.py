@@ -170,9 +170,16 @@ class TestPartitions(PartitionSuite):
     pass
 
 
-@pytest.mark.parametrize("name", MODELS.names())
+@pytest.mark.parametrize("name", [name for name in MODELS.names() if name != "stitched"])
 class TestModels(ModelSuite):
     pass
+
+
+class TestStitched(ModelSuite):
+    plugin = "stitched"
+    options: ClassVar[Mapping[str, Any]] = {
+        "parts": [["plain_cnn", [["width", 0.25]], 0, 2], ["resnet8", [], 1, 3]]
+    }
 
 
 @pytest.mark.parametrize("name", list_profiles())

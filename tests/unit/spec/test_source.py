@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from hetsim.core.errors import SpecError
+from hetsim.learn import ops
+from hetsim.learn.architecture import Architecture
 from hetsim.learn.data.base import load as load_data
 from hetsim.learn.source import own
 from hetsim.spec import load
@@ -124,7 +126,7 @@ def test_what_is_written_down_reads_back_the_same(small: Path) -> None:
     [
         ("{clases: [1]}", "clases", "Did you mean", "Keys here"),
         ("{classes: [1, 2], share: 0.2}", "share", "several sources", "Keep one"),
-        ("{share: 0.2, published: true}", "published", "several sources", "Keep one"),
+        ("{share: 0.2, data: synthetic}", "data", "several sources", "Keep one"),
         ("{classes: []}", "classes", "empty", "Fill"),
         ("{classes: 3}", "classes", "expected a list", "[first"),
         ("{classes: [a, b]}", "classes", "whole number", "number"),
@@ -201,6 +203,47 @@ def test_published_weights_start_other_tasks(small: Path, shared: Path) -> None:
     with pytest.raises(SpecError, match='for model "resnet8"') as refusal:
         scenario(small, *change, "task.model=resnet8", data=shared / "data")
     assert refusal.value.key == "task.source.published"
+
+
+def test_published_weights_and_a_source_for_those_that_have_none(small: Path, shared: Path) -> None:
+    """Each model has what there is for it; the source is set aside as ever."""
+    few = "task.data={name: spoken_digits, train: 200, test: 50}"
+    change = ("task.source={share: 20 %, published: true, epochs: 1}", few, TUNE)
+    made = scenario(small, *change, "task.model=resnet8", data=shared / "data")
+    source = made.dataset.source
+    assert source is not None
+    assert made.hashes["source"] == source.hash
+    assert made.weights is None
+    assert made.pretraining is not None
+    shape, classes = made.dataset.shape, made.dataset.classes
+    known = {
+        name: made.pretraining.model(Architecture.of(name, shape, classes))
+        for name in ("resnet8", "plain_cnn", "resnet20")
+    }
+    assert {name: model.op for name, model in known.items()} == {
+        "resnet8": "pretrain", "plain_cnn": "pretrain", "resnet20": "published",
+    }  # fmt: skip
+    assert Architecture.parse(known["plain_cnn"].arg("arch")).shape == source.shape
+    for name in known:
+        candidates = ops.candidates(known[name], shape, classes)
+        assert [each.weights.nbytes > 0 for each in candidates] == [True] * 4
+    [line] = [text for text in explain_topology(made.spec, shared / "data").text
+              if "pre-trained on" in text]  # fmt: skip
+    assert "published weights" in line
+    with pytest.raises(SpecError, match="know all classes"):
+        made.pretraining.model(Architecture.of("resnet20", shape, classes), [1, 2])
+
+
+def test_published_weights_alone_are_for_the_models_that_have_them(
+    small: Path, shared: Path
+) -> None:
+    few = "task.data={name: spoken_digits, train: 200, test: 50}"
+    change = ("task.source={published: true}", "task.model=resnet20", few, TUNE)
+    made = scenario(small, *change, data=shared / "data")
+    assert made.pretraining is not None
+    with pytest.raises(SpecError, match='for model "plain_cnn"') as refusal:
+        made.pretraining.model(Architecture.of("plain_cnn", (1, 32, 32), 10))
+    assert "data: NAME" in refusal.value.remedy
 
 
 # --- what people and editors see ------------------------------------------------------------------

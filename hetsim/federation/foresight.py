@@ -1,0 +1,34 @@
+"""How long clients would take, as a server can tell before it asks them.
+
+It knows their profiles, what links carried when something last passed them, and what it is going to
+ask for, so it plays that in a world of its own (`hetsim.sim.forecast`): all begin now and share
+links as they would, and nobody else is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import ceil
+
+from hetsim.core.quantities import Fraction, Seconds
+from hetsim.federation.client import Client
+from hetsim.federation.run import Run
+from hetsim.sim.forecast import forecast
+from hetsim.sim.requests import Compute, Stream, Transfer
+
+Errand = Sequence[Compute | Transfer | Stream]
+"""What a client does, in order."""
+_DUST = 1e-9
+"""Of a client: four fifths of five are four."""
+
+
+def expected(run: Run, errands: Mapping[Client, Errand]) -> dict[Client, Seconds]:
+    """In how many seconds each client is through, at its highest clocks."""
+    ends = forecast(run.kernel, list(errands.values()), highest=True)
+    return {client: acts[-1] if acts else 0.0 for client, acts in zip(errands, ends, strict=True)}
+
+
+def when_through(seconds: Mapping[Client, Seconds], share: Fraction) -> Seconds:
+    """When the last of the fastest `share` of the clients is through."""
+    through = sorted(seconds.values())
+    return through[max(ceil(share * len(through) - _DUST), 1) - 1]
