@@ -50,6 +50,7 @@ selection: {name: random, cohort: 3}
 stop: {rounds: 2}
 """
 _DEEPER = "task.model={name: mlp, hidden: [16, 16]}"
+_HASTY = "task.source={samples: 64, epochs: 1}"
 _CLOSE = 1e-9
 
 
@@ -60,8 +61,9 @@ def tiny(*overrides: str, seed: int | None = None, data: Path | None = None) -> 
     >>> scenario.spec.method.name, [member.name for member in scenario.members()]
     ('fedprox', ['pi-0', 'pi-1', 'phone-0', 'jetson-0'])
 
-    A method that cuts the model, or starts from pre-trained parts, has a perceptron instead of
-    logistic regression, which is a single block.
+    A method that takes the model apart, or starts from pre-trained parts, has a perceptron instead
+    of logistic regression, which is a single layer. One that takes blocks of a whole zoo has it
+    pre-trained in a hurry.
 
     Args:
         overrides: texts such as "method.lr=0.05".
@@ -73,9 +75,13 @@ def tiny(*overrides: str, seed: int | None = None, data: Path | None = None) -> 
         path.write_text(TOPOLOGY, encoding="utf-8")
         spec = load_topology(path, overrides=overrides, seed=seed)
         method = METHODS.load(spec.method.name)
-        parts = getattr(method, "pretrained", False) or hasattr(method, "cut")
+        apart = any(hasattr(method, option) for option in ("cut", "rates", "exits"))
+        parts = getattr(method, "pretrained", False) or apart
         if parts and spec.task.model.name == "logistic":
-            spec = load_topology(path, overrides=(*overrides, _DEEPER), seed=seed)
+            overrides = (*overrides, _DEEPER)
+        if hasattr(method, "zoo") and spec.task.source is None:
+            overrides = (*overrides, _HASTY)
+        spec = load_topology(path, overrides=overrides, seed=seed)
         return resolve(spec, data)
 
 

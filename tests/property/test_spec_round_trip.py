@@ -88,6 +88,7 @@ def topologies(draw: st.DrawFn) -> dict[str, Any]:
     )
     group = optional(
         count=st.integers(1, 10**6) | st.just(1e3),
+        memory=quantity("B kB MiB GB"),
         battery=st.just("none") | optional(charge=SHARES, capacity=quantity("J Wh kWh")),
         availability=AVAILABILITY,
         governor=GOVERNOR,

@@ -1,0 +1,176 @@
+"""Rows of the FedStitch report: which is which, and what pairs of runs say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import mean
+
+from hetsim.report.numbers import NONE, significant
+from hetsim.report.published.base import Row, Table
+
+STITCHED = "FedStitch"
+DEFAULT, MAX_CLOCKS, UNIFORM, WHOLE_POOL = "default", "no DVFS", "uniform votes", "whole pool"
+VARIANTS = (DEFAULT, MAX_CLOCKS, UNIFORM, WHOLE_POOL)
+BLIND, EXCLUSIVE, ALL_SMALL = "memory-blind", "exclusive", "all-small"
+TIGHT, LOOSE, NO_LIMIT = "tight", "loose", "blind"
+ACCOUNTS = {
+    "total": "device_j", "active": "device_active_j", "participant": "device_participant_j",
+}  # fmt: skip
+NOT_RUN = "not run"
+
+
+def name_of(row: Row) -> str:
+    """A way, and in what it is not the default.
+
+    >>> name_of({"method": "FedStitch", "variant": "no DVFS"})
+    'FedStitch, no DVFS'
+    """
+    variant = row["variant"]
+    return row["method"] if variant == DEFAULT else f"{row['method']}, {variant}"
+
+
+def tightest(method: str) -> str:
+    """The least room in which a baseline is run; memory-blind ones have no limit."""
+    return NO_LIMIT if method == BLIND else TIGHT
+
+
+def values(table: Iterable[Row], name: str) -> list[float]:
+    """What is known of a column."""
+    return [row[name] for row in table if row[name] is not None]
+
+
+def distinct(table: Iterable[Row], name: str) -> list[float]:
+    """Values of a column, in rising order."""
+    return sorted(set(values(table, name)))
+
+
+def spread(found: Iterable[float], factor: float = 1.0) -> str:
+    """Mean, least and highest.
+
+    >>> spread([1.0, 3.0]), spread([0.5], 100.0), spread([])
+    ('2.00 (1.00 to 3.00)', '50.0', 'not run')
+    """
+    scaled = [factor * value for value in found]
+    if not scaled:
+        return NOT_RUN
+    low, high = significant(min(scaled)), significant(max(scaled))
+    return low if low == high else f"{significant(mean(scaled))} ({low} to {high})"
+
+
+def points(differences: Iterable[float]) -> str:
+    """Differences of accuracies, by seed, in points."""
+    return ", ".join(f"{100 * each:+.1f}" for each in differences) or NONE
+
+
+def skew(alpha: float) -> str:
+    """How labels fall to clients.
+
+    >>> skew(0.1), skew(100.0)
+    ('α = 0.1', 'nearly IID')
+    """
+    return "nearly IID" if alpha >= 100.0 else f"α = {alpha:g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """All runs.
+
+    Attributes:
+        curves: a row a score.
+        table: a row a run.
+        goals: a row a pair of FedStitch and a baseline.
+    """
+
+    curves: Table
+    table: Table
+    goals: Table
+
+    @property
+    def alphas(self) -> list[float]:
+        """At which there are baselines."""
+        return distinct((row for row in self.table if row["method"] != STITCHED), "alpha")
+
+    @property
+    def seeds(self) -> list[int]:
+        """In order."""
+        return sorted({row["seed"] for row in self.table})
+
+    @property
+    def baselines(self) -> list[str]:
+        """In their order."""
+        names = dict.fromkeys(row["method"] for row in self.table)
+        return [name for name in names if name != STITCHED]
+
+    @property
+    def places(self) -> list[tuple[str, str]]:
+        """Every way and memory, in their order."""
+        return list(dict.fromkeys((name_of(row), row["memory"]) for row in self.table))
+
+    def ends(
+        self, alpha: float, method: str, memory: str = TIGHT, variant: str = DEFAULT
+    ) -> dict[int, Row]:
+        """Runs by seed."""
+        wanted = {"alpha": alpha, "method": method, "memory": memory, "variant": variant}
+        return {row["seed"]: row for row in self.table if _is(row, wanted)}
+
+    def named(self, name: str, memory: str, alpha: float) -> list[Row]:
+        """Runs of a way by its whole name."""
+        return [
+            row for row in self.table
+            if name_of(row) == name and row["memory"] == memory and row["alpha"] == alpha
+        ]  # fmt: skip
+
+    def pairs(
+        self, method: str, memory: str = "", stitched: str = DEFAULT, alpha: float | None = None
+    ) -> list[Row]:
+        """What FedStitch and a baseline take to the lower of their best accuracies."""
+        wanted = {
+            "method": method, "memory": memory or tightest(method), "stitched_as": stitched,
+        }  # fmt: skip
+        place = {} if alpha is None else {"alpha": alpha}
+        return [row for row in self.goals if _is(row, wanted | place)]
+
+    def gain(self, alpha: float, method: str, memory: str = TIGHT) -> dict[int, float]:
+        """By seed, FedStitch's accuracy at its end above the best that a baseline ever had."""
+        ours = self.ends(alpha, STITCHED, memory)
+        theirs = self.ends(alpha, method, memory if memory != TIGHT else tightest(method))
+        return {
+            seed: ours[seed]["final"] - row["best"] for seed, row in theirs.items() if seed in ours
+        }
+
+    def ablated(self, alpha: float, variant: str, of: Callable[[Row], float | None]) -> list[float]:
+        """By seed, something of FedStitch less the same of a variant."""
+        ours, other = self.ends(alpha, STITCHED), self.ends(alpha, STITCHED, variant=variant)
+        both = [(of(ours[seed]), of(other[seed])) for seed in sorted(ours.keys() & other.keys())]
+        return [mine - its for mine, its in both if mine is not None and its is not None]
+
+
+def saving(pairs: Iterable[Row], account: str = "device_j", ours: str = "stitched") -> list[float]:
+    """Share of a baseline's joules that FedStitch does not draw, by pair.
+
+    Args:
+        pairs: with what both took to the goal.
+        account: a column.
+        ours: "stitched" to the goal too, "whole" for FedStitch to its end.
+    """
+    return [1.0 - row[f"{ours}_{account}"] / row[f"other_{account}"] for row in pairs]
+
+
+def speedup(pairs: Iterable[Row], ours: str = "stitched") -> list[float]:
+    """How many times as fast FedStitch is, by pair."""
+    return [row["other_simulated_s"] / row[f"{ours}_simulated_s"] for row in pairs]
+
+
+def less(first: Mapping[int, float], other: Mapping[int, float]) -> list[float]:
+    """Differences of the seeds that both have."""
+    return [first[seed] - other[seed] for seed in sorted(first.keys() & other.keys())]
+
+
+def _is(row: Row, wanted: Mapping[str, object]) -> bool:
+    return all(row[name] == value for name, value in wanted.items())
+
+
+def all_above(found: Sequence[float], limit: float = 0.0) -> bool | None:
+    """Whether all are above a limit; None if there are none."""
+    return min(found) > limit if found else None
