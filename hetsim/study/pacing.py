@@ -312,6 +312,8 @@ def compare(
 ) -> list[dict[str, Any]]:
     """A row a policy: mean joules of a job until its deadline, beside the oracle's and two others'.
 
+    `busy` is the share of the time until the deadline that jobs take.
+
     Raises:
         SpecError: nobody of a name paces.
     """
@@ -331,6 +333,7 @@ def compare(
             "regret": means[name] / bound - 1.0,
             "first_regret": joules[name][0] / bound - 1.0,
             "met": sum(job.met for job in played[name]), "of": jobs,
+            "busy": fmean(job.seconds for job in played[name]) / deadline,
             "stretches": fmean(job.stretches for job in played[name]),
             "saving_performance": 1.0 - means[name] / means["performance"],
             "saving_schedutil": 1.0 - means[name] / means["schedutil"],

@@ -69,12 +69,12 @@ _SCALES: dict[str, dict[str, dict[str, Any]]] = {
             "networks": ["small", "large"], "rounds": 100, "workers": 2,
         },
         "stitch_deadlines": {
-            "governors": _GOVERNORS, "factors": _FACTORS, "seeds": [0, 1, 2], "sweeps": [],
+            "governors": _GOVERNORS, "factors": _FACTORS, "seeds": [0], "sweeps": [],
             "workers": 2,
         },
         "stitch_published": {
             "targets": ["fashion_mnist", "spoken_digits"], "zoo": _PUBLISHED, "seeds": [0, 1, 2],
-            "samples": 100, "test": 1000, "workers": 2,
+            "samples": 50, "test": 1000, "workers": 2,
         },
     },
 }  # fmt: skip

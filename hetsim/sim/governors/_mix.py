@@ -43,8 +43,9 @@ measured fronts; where dozens of settings lie on one line there is no end of equ
 
 def front(times: Numbers, energies: Numbers) -> list[int]:
     """Settings that none beats in time and joules both: from the fastest to the cheapest."""
-    order = np.lexsort((energies, times))
-    along = np.asarray(energies)[order]
+    joules = np.asarray(energies)
+    order = np.lexsort((joules, np.asarray(times)))
+    along = joules[order]
     least = np.minimum.accumulate(np.concatenate([[inf], along]))
     return order[along < least[:-1]].tolist()
 

@@ -99,9 +99,10 @@ def _disturbed(
 
 
 def _idle(bench: Bench, ratio: float, jobs: int, items: int) -> Iterator[Row]:
-    """A row a resting power: ways to do a job until the deadline, and where the best one changes."""
+    """A row a resting power: ways to do a job by the deadline, and where the best one changes."""
     lowest, deadline = lowest_power(bench.sweep), ratio * items * bench.fastest
-    seen = _turn(bench, ratio, items)
+    seen, truth = _turn(bench, ratio, items), bench.truth()
+    fastest = min(range(len(truth)), key=lambda i: (truth.times[i], truth.energies[i]))
     for share in _SHARES:
         found = choice(bench, ratio, share * lowest, items)
         joules = found.joules
@@ -113,6 +114,8 @@ def _idle(bench: Bench, ratio: float, jobs: int, items: int) -> Iterator[Row]:
             "feedback_j": fmean(job.until(deadline, found.rest) for job in paced),
             "choice": found.cheapest, "flip_w": _finite(found.early.flip(found.late)),
             "flip_seen_w": seen, "racing_flip_w": _finite(found.racing.flip(found.early)),
+            "racing_s": found.racing.seconds, "fastest_s": items * truth.times[fastest],
+            "fastest_j": items * truth.energies[fastest],
         }  # fmt: skip
 
 

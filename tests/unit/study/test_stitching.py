@@ -14,7 +14,12 @@ from hetsim.spec.build import resolve
 from hetsim.spec.schema import load_topology
 from hetsim.study.campaign import Variant
 from hetsim.study.comparisons import _stitch_lab as lab
-from hetsim.study.comparisons import stitch_deadlines, stitch_memory, stitching
+from hetsim.study.comparisons import (
+    stitch_deadlines,
+    stitch_memory,
+    stitch_published,
+    stitching,
+)
 from hetsim.study.pacing import pace
 from hetsim.study.simulate import Settings, simulate
 
@@ -250,3 +255,29 @@ def test_a_plan_is_kept_whatever_comes() -> None:
     assert (job.met, job.seconds, job.energy, job.stretches) == (True, 15.0, 5 * 3.0 + 5 * 1.0, 2)
     slow = pace(stitch_deadlines.Planned(belief), belief, 10, 15.0, [0.8] * 10)
     assert (slow.met, slow.seconds) == (False, pytest.approx(15.0 / 0.8))
+
+
+# --- published networks ---------------------------------------------------------------------------
+
+
+def test_published_networks_stand_together_and_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zoos: list[tuple[str, ...]] = []
+
+    def campaign(them: Sequence[Variant], *_: Any, **__: Any) -> list[float]:
+        specs = [spec(each) for each in them]
+        assert all(each["task"]["source"]["published"] for each in specs)
+        assert {each["task"]["data"]["name"] for each in specs} == {"fashion_mnist"}
+        zoos.extend(tuple(each["method"]["zoo"]) for each in specs)
+        return [0.1 * number for number in range(len(specs))]
+
+    monkeypatch.setattr(stitch_published, "campaign", campaign)
+    found = stitch_published.stitch_published(
+        tmp_path, work=tmp_path, progress=lambda text: None, targets=["fashion_mnist"],
+        zoo=["resnet20", "resnet32"], seeds=[0], samples=10, test=20, workers=1,
+    )["published"]  # fmt: skip
+    assert zoos == [("resnet20", "resnet32"), ("resnet20",), ("resnet32",)]
+    assert [(row["zoo"], row["accuracy"]) for row in found] == [
+        ("all", 0.0), ("resnet20", 0.1), ("resnet32", 0.2),
+    ]  # fmt: skip
