@@ -41,6 +41,7 @@ from hetsim.study.comparisons._stitch_lab import (
 )
 
 STITCHED = "FedStitch"
+_WHOLE = "FedStitch, a whole batch forward at once"
 LARGE = (REFERENCE, "vgg11")
 _DEPTHS = (4, 3, 2, 1)
 """Exits of DepthFL's models, the deepest first."""
@@ -114,7 +115,9 @@ def _ways(model: str, batch: int) -> Iterator[Way]:
     for place, exits in enumerate(_DEPTHS):
         name = f"DepthFL, {exits} exit{'s' * (exits > 1)}"
         yield Way(name=name, method=_level("depthfl", sgd, place, len(_DEPTHS)))
-    yield Way(name=STITCHED, method=fixed_outcome(_zoo(model), model, f"batch: {batch}"))
+    for name, portion in ((STITCHED, ""), (_WHOLE, f"at_once: {batch}")):
+        method = fixed_outcome(_zoo(model), model, f"batch: {batch}{portion and f', {portion}'}")
+        yield Way(name=name, method=method)
 
 
 def _sgd(batch: int) -> str:
