@@ -13,6 +13,8 @@ import pytest
 from hetsim.study.simulate import Settings, run
 
 ANSWERS = Path(__file__).with_name("answers.json")
+_BOFL = (6, 13)
+"""Groups of `jetson_deadline` that bofl governs."""
 CASES = {
     "iot_mix": ("topologies/iot_mix.yaml", ("stop.rounds=8",)),
     "iot_mix performance": (
@@ -27,6 +29,18 @@ CASES = {
         "topologies/split_campus.yaml",
         ("stop.rounds=2", "method={name: dpfl, cut: fastest}"),
     ),
+    "jetson_deadline": (
+        "topologies/jetson_deadline.yaml",
+        # without what learns by linear algebra, whose last bits differ from one processor to another
+        tuple(f"fleet[{place}].governor=deadline_feedback" for place in _BOFL),
+    ),
+    "stitch_low_end": (
+        "topologies/stitch_low_end.yaml",
+        (
+            "method.winners=[plain_cnn@0.35/1, plain_cnn@0.35/2, wide_cnn@0.25/3, wide_cnn@0.25/4]",
+        ),
+    ),
+    "iot_mix heterofl": ("topologies/iot_mix.yaml", ("stop.rounds=2", "method.name=heterofl")),
 }
 
 
