@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from hetsim.cli import app
+from hetsim.study import pace_page
 from tests.unit.study.synthetic_board import LEAN, OVERLAPPING, sweep, write
 
 
@@ -16,6 +19,14 @@ from tests.unit.study.synthetic_board import LEAN, OVERLAPPING, sweep, write
 def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pace")
     return write(sweep(OVERLAPPING, LEAN, noise=0.003), folder / "board.csv")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def calibrated_once() -> Iterator[None]:
+    """The same part of the same sweep is fitted by one test and kept for the next."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pace_page, "read_bench", cache(pace_page.read_bench))
+        yield
 
 
 def hetsim(*arguments: object) -> tuple[int, str, str]:
@@ -28,7 +39,7 @@ def test_a_table_of_deadlines_and_policies(measured: Path) -> None:
     status, out, err = hetsim(
         "pace", measured, "--ratio", "1.2", "--ratio", "2", "--jobs", "3", "--items", "50",
         "--policy", "deadline_feedback", "--policy", "deadline_oracle", "--policy", "performance",
-        "--policy", "bofl",        "--json",
+        "--policy", "bofl", "--json",
     )  # fmt: skip
     assert (status, err) == (0, "")
     found = json.loads(out)

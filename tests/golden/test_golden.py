@@ -36,9 +36,7 @@ CASES = {
     ),
     "stitch_low_end": (
         "topologies/stitch_low_end.yaml",
-        (
-            "method.winners=[plain_cnn@0.35/1, plain_cnn@0.35/2, wide_cnn@0.25/3, wide_cnn@0.25/4]",
-        ),
+        ("method.winners=[plain_cnn@0.35/1, plain_cnn@0.35/2, wide_cnn@0.25/3, wide_cnn@0.25/4]",),
     ),
     "iot_mix heterofl": ("topologies/iot_mix.yaml", ("stop.rounds=2", "method.name=heterofl")),
 }

@@ -129,14 +129,15 @@ def _said_of_saving(runs: Table) -> str:
 
 
 def _said_of_disturbance(shaken: Table) -> str:
-    words: list[str] = []
-    for kind, name in KINDS.items():
-        rows, plan = (_of(shaken, policy, kind=kind) for policy in (FEEDBACK, _ORACLE))
-        words.append(f"{_met(rows)} with {name} (the bound's plan, made for the board "
-                     f"undisturbed: {_met(plan)})")  # fmt: skip
+    ours, plan = (
+        [_of(shaken, policy, kind=kind) for kind in KINDS] for policy in (FEEDBACK, _ORACLE)
+    )
+    words = [f"{_met(rows)} with {name}" for rows, name in zip(ours, KINDS.values(), strict=True)]
     return (
         "When speed is off by up to 20 % in a way that nobody foresees, it meets, of the deadlines "
-        f"that the highest clocks meet under the same draw, {', and '.join(words)}."
+        f"that the highest clocks meet under the same draw, {' and '.join(words)}. The bound's "
+        "plan, made for the board undisturbed and not corrected, meets "
+        f"{' and '.join(_met(rows) for rows in plan)}."
     )
 
 
@@ -341,10 +342,11 @@ def _disturbed(shaken: Table) -> Chapter:
             "The time of each minibatch is divided by a factor drawn evenly from 0.8 to 1.2, one "
             "a job or one a minibatch, the same draw for every policy; watts stay as they are. "
             "One a job decides at once whether the highest clocks can be in time, so fewer "
-            "deadlines are counted; 200 a job all but cancel out, and what is left of them comes "
-            "late. Nobody is told of the draw. Single and oracle plan for the board undisturbed, "
-            "oracle looking again where it changes its setting: their columns say what a perfect "
-            "plan is worth that is not corrected. The last column is of all jobs, in time or not.",
+            "deadlines are counted; 200 a job all but cancel out, but the last of them come when "
+            "there is no time to correct, and caution costs joules. Nobody is told of the draw. "
+            "Single and oracle plan for the board undisturbed, oracle looking again where it "
+            "changes its setting: their columns say what a perfect plan is worth that is not "
+            "corrected. The last column is of all jobs, in time or not.",
             Chart(
                 name="disturbed",
                 caption="Deadlines met of all, all sweeps and tenths.",

@@ -91,6 +91,8 @@ class Experience:
 
     Attributes:
         noise: variance of what single items take, relatively.
+
+    `considered` are the settings that `table` tells of, in this order; all if it is None.
     """
 
     def __init__(self, settings: Settings, considered: Sequence[int] | None = None) -> None:

@@ -50,23 +50,23 @@ def front(times: Numbers, energies: Numbers) -> list[int]:
     return order[along < least[:-1]].tolist()
 
 
-def hull(times: Sequence[Seconds], energies: Sequence[Joules]) -> list[int]:
+def hull(times: Numbers, energies: Numbers) -> list[int]:
     """Corners of the lower convex hull of the front: from the fastest to the cheapest."""
+    order = front(times, energies)
+    t, e = (np.asarray(each)[order].tolist() for each in (times, energies))
     kept: list[int] = []
-    for i in front(times, energies):
-        t, e = times[i], energies[i]
+    for i in range(len(order)):
         while len(kept) > 1:
             a, b = kept[-2:]
-            t_0, e_0, t_1, e_1 = times[a], energies[a], times[b], energies[b]
-            if (e_0 - e_1) * (t - t_0) > (e_0 - e) * (t_1 - t_0):
+            if (e[a] - e[b]) * (t[i] - t[a]) > (e[a] - e[i]) * (t[b] - t[a]):
                 break  # the middle one of three is below the line of the others
             kept.pop()
         kept.append(i)
-    return kept
+    return [order[i] for i in kept]
 
 
 def blend(
-    times: Sequence[Seconds], energies: Sequence[Joules], items: float, seconds: Seconds
+    times: Numbers, energies: Numbers, items: float, seconds: Seconds
 ) -> list[tuple[int, float]]:
     """The cheapest settings for `items`, which can be divided, and how many at each; fastest first.
 
@@ -74,11 +74,10 @@ def blend(
     """
     if items <= 0.0:
         return []
-    corners = hull(times, energies)
-    fast, slow = _around(times, corners, seconds / items)
+    fast, slow = _around(times, hull(times, energies), seconds / items)
     if fast == slow:
         return [(fast, items)]
-    slowly = (seconds - items * times[fast]) / (times[slow] - times[fast])
+    slowly = float((seconds - items * times[fast]) / (times[slow] - times[fast]))
     slowly = min(max(slowly, 0.0), items)
     return [(i, n) for i, n in ((fast, items - slowly), (slow, slowly)) if n > 0.0]
 
@@ -214,7 +213,7 @@ class _Search:
         return self.worth * (spare - min(items, floor(spare / self.step)) * self.step)
 
 
-def _around(times: Sequence[Seconds], corners: list[int], each: Seconds) -> tuple[int, int]:
+def _around(times: Numbers, corners: list[int], each: Seconds) -> tuple[int, int]:
     """The corners between which `each` seconds an item lie; one twice at either end."""
     if each <= times[corners[0]]:
         return corners[0], corners[0]

@@ -26,7 +26,7 @@ from math import ceil, floor, isfinite, sqrt
 
 from hetsim.core.quantities import Fraction, Joules, Seconds
 from hetsim.sim.governors._experience import Experience
-from hetsim.sim.governors._mix import blend, front, hull
+from hetsim.sim.governors._mix import blend, hull
 from hetsim.sim.governors._paced import Paced
 from hetsim.sim.governors._pacing import Settings, Stretch
 
@@ -112,12 +112,8 @@ class Feedback:
         Those that were never used come first, then the faster one.
         """
         hope = self._options.hope if self._trials > 0.0 else 0.0
-        times, energies = self._known.table(hope)
-        kept = front(times, energies)
-        counts = blend(times[kept].tolist(), energies[kept].tolist(), items, seconds)
-        plan = [
-            (self._settings[kept[i]], count, bool(place)) for place, (i, count) in enumerate(counts)
-        ]
+        counts = blend(*self._known.table(hope), items, seconds)
+        plan = [(self._settings[i], count, bool(place)) for place, (i, count) in enumerate(counts)]
         plan.sort(key=lambda each: self._known.knows(each[0]))
         if not self._known.knows(plan[0][0]):
             self._trials -= 1.0
