@@ -31,7 +31,7 @@ CASES = {
     ),
     "jetson_deadline": (
         "topologies/jetson_deadline.yaml",
-        # without what learns by linear algebra, whose last bits differ from one processor to another
+        # without what learns by linear algebra, whose last bits differ between processors
         tuple(f"fleet[{place}].governor=deadline_feedback" for place in _BOFL),
     ),
     "stitch_low_end": (

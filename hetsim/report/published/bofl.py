@@ -450,9 +450,11 @@ def _method(settings: dict[str, Any]) -> Chapter:
             "BoFL by the authors' program, its optimiser as in Trieste 0.10: a Gaussian process "
             "each for seconds and joules (Matérn 5/2, a length scale a clock), exact expected "
             "hypervolume improvement over all settings, batches of ten by imagining each pick's "
-            "mean. Starts, priors and search are those of the library's source, not chosen by the "
-            "savings compared here. Every round after exploring and the bound are exact integer "
-            "mixes.",
+            "mean. Starts, priors and search are those of the library's source. They were settled "
+            "when results had been seen: a first form (priors on logarithms, several starts) met "
+            "the tolerances too, but was 1 to 1.5 points off on the LSTM, and of 1, 5 and 20 "
+            "starts the one that the library takes came closest to the stored runs. Every round "
+            "after exploring and the bound are exact integer mixes.",
         ),
     )
 

@@ -306,8 +306,8 @@ def test_a_client_of_one_label_scores_zero_and_says_why(
 @pytest.mark.parametrize(
     "change",
     [
-        {"candidates": []}, {"samples": 3}, {"batch": 3}, {"at_once": 0}, {"mode": "labels"}, {"beta": 1.1},
-        {"mode": "function", "fit": 0}, {"probe": 3},
+        {"candidates": []}, {"samples": 3}, {"batch": 3}, {"at_once": 0}, {"mode": "labels"},
+        {"beta": 1.1}, {"mode": "function", "fit": 0}, {"probe": 3},
     ],
 )  # fmt: skip
 def test_what_cannot_be_scored_is_refused(
