@@ -7,6 +7,7 @@ as get through; a script need not know.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,6 +19,7 @@ from hetsim.core.ref import Ref
 from hetsim.core.rng import entropy
 from hetsim.core.trace import Participation
 from hetsim.learn import ops
+from hetsim.sim.forecast import forecast
 from hetsim.sim.node import Node
 from hetsim.sim.requests import Compute, Doze, Hold, Sleep, Transfer
 
@@ -42,6 +44,8 @@ class Errand:
         late: what it does in order to be in time.
         reserve: how many times what its last upload took it keeps free for the next, when it is to
             train for fewer steps, or its governor plans.
+        wave: who is asked together with it.
+        sending: seconds that links would take for its first upload, if its governor plans.
         loss: mean loss on its shard of the model that it trains, if it is to be reported.
         layers: those that have arrived, where not all have.
     """
@@ -52,8 +56,31 @@ class Errand:
     until: Seconds = inf
     late: Late = "drop"
     reserve: float = 1.0
+    wave: Wave | None = None
+    sending: Seconds = 0.0
     loss: Ref[Any] | None = None
     layers: tuple[str, ...] | None = None
+
+
+class Wave:
+    """Clients that are asked together, as who has never heard from them must picture them.
+
+    They send at once, over links that carry what they carry now: equal shares of what clients share
+    are the least that one of them can have.
+    """
+
+    def __init__(self, run: Run, hub: Hub, clients: Sequence[Client]) -> None:
+        self._run, self._hub, self._clients = run, hub, clients
+        self._known: dict[Bytes, dict[str, Seconds]] = {}
+
+    def sending(self, client: Client, size: Bytes) -> Seconds:
+        """Until the client has sent so much; infinite while its way is down."""
+        if size not in self._known:
+            names = [each.id for each in self._clients]
+            acts = [[_send(name, self._hub.id, size, "upload")] for name in names]
+            ends = forecast(self._run.kernel, acts)
+            self._known[size] = {name: end for name, [end] in zip(names, ends, strict=True)}
+        return self._known[size][client.id]
 
 
 class Host:
@@ -133,6 +160,7 @@ class Client(Host):
     state: dict[str, Ref[Any]] = field(default_factory=dict[str, Ref[Any]])
     _cached: str = ""
     _moving: Seconds = 0.0
+    _sent: Seconds | None = None
     _times: tuple[int, int] = (-1, 0)
 
     @property
@@ -163,6 +191,7 @@ class Client(Host):
 
     async def download(self, value: Ref[Any]) -> None:
         """Receive `value` from the hub; nothing to do for a model that it has just evaluated."""
+        self._foresee(value)
         if value.key == self._cached:
             return
         begun = self.run.now
@@ -228,10 +257,20 @@ class Client(Host):
         """
         self.node.ahead = work
 
+    def _foresee(self, value: Ref[Any]) -> None:
+        """Who has never uploaded is taken to send as much as it receives."""
+        errand = self.errand
+        if errand is None or errand.wave is None or errand.until == inf:
+            return
+        if self.node.plans and self._sent is None:
+            errand.sending = max(errand.sending, errand.wave.sending(self, value.nbytes))
+
     def hasten(self) -> None:
         """Let the governor know by when it should have computed, to deliver in time."""
         if errand := self.errand:
-            self.node.deadline = errand.until - errand.reserve * self._moving
+            sending = errand.sending if self._sent is None else self._sent
+            kept = errand.reserve * sending if errand.reserve else 0.0
+            self.node.deadline = errand.until - kept
 
     def at_ease(self) -> None:
         """Nobody waits for what it computes, and nothing is planned."""
@@ -290,7 +329,7 @@ class Client(Host):
 
     def expect(self, seconds: Seconds) -> None:
         """The next upload will take what this one took, or would have taken."""
-        self._moving = seconds
+        self._moving = self._sent = seconds
 
     def forget(self) -> None:
         """Keep no model from one errand to the next."""

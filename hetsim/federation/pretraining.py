@@ -51,7 +51,7 @@ class Pretraining:
         Raises:
             SpecError: no such classes; or neither published weights nor a source.
         """
-        weights = self._weights(architecture)
+        weights = self.weights(architecture)
         if weights is not None:
             if classes:
                 raise SpecError(
@@ -66,18 +66,18 @@ class Pretraining:
 
     def architecture(self, architecture: Architecture) -> Architecture:
         """This kind of model for the samples and labels that it is trained on."""
-        weights = self._weights(architecture)
+        weights = self.weights(architecture)
         if weights is not None:
             return weights.architecture
         source = self._resident.dataset.source
         assert source is not None
         return replace(architecture, shape=source.shape, classes=source.classes)
 
-    def samples(self, count: int) -> Ref[Any]:
+    def samples(self, count: int, least: int = 1) -> Ref[Any]:
         """The first so many samples of the source, or all.
 
         Raises:
-            SpecError: there are none, or they are not like those of the task.
+            SpecError: there are fewer than `least`, or they are not like those of the task.
         """
         task = self._resident.dataset
         source = task.source
@@ -87,9 +87,14 @@ class Pretraining:
                 remedy="Let clients judge (`reward: peer`), or set samples of the task's own data "
                 "aside: `source: {share: 20 %}`.",
             )
+        if len(source.y) < least:
+            raise SpecError(
+                f"the source has {len(source.y)} samples, and judging takes {least}",
+                remedy=f"Give it {least} samples or more, or let clients judge (`reward: peer`).",
+            )
         return self._resident.shard(np.arange(min(count, len(source.y))), "source")
 
-    def _weights(self, architecture: Architecture) -> Published | None:
+    def weights(self, architecture: Architecture) -> Published | None:
         """Published weights of this kind of model; None if it is pre-trained here.
 
         Raises:

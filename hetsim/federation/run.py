@@ -19,7 +19,7 @@ from hetsim.core.quantities import Bytes, Flops, Fraction, Joules, Seconds
 from hetsim.core.ref import Ref
 from hetsim.core.rng import entropy, rng
 from hetsim.core.trace import Participation, Progress
-from hetsim.federation.client import Client, Errand, Host, Hub, Late
+from hetsim.federation.client import Client, Errand, Host, Hub, Late, Wave
 from hetsim.federation.pretraining import Pretraining
 from hetsim.federation.roster import Poller, Roster, Selection, Situation
 from hetsim.learn import ops
@@ -486,6 +486,7 @@ class Run:
         until: Seconds = inf,
         late: Late = "drop",
         reserve: float = 1.0,
+        wave: Wave | None = None,
     ) -> Child:
         """A client's script, ready to be played; the client is asked now.
 
@@ -497,13 +498,15 @@ class Run:
             until: instant by which it must have delivered.
             late: what it does in order to be in time.
             reserve: as in `Errand`.
+            wave: who is asked together with it; nobody by default.
         """
         hub = hub or self.server
+        wave = wave or Wave(self, hub, [client])
         book = Participation(device=client.id, hub=hub.id, round=self.round, t0=self.now)
         self.kernel.trace.participations.append(book)
         client.errand = Errand(
             participation=book, hub=hub, again=client.times(self.round), until=until, late=late,
-            reserve=reserve,
+            reserve=reserve, wave=wave,
         )  # fmt: skip
         self.roster.asked(client, self.round, self.now)
         return Child(script=self._follow(client, client.errand, script, args), node=client.id)
@@ -536,8 +539,11 @@ class Run:
         if self._within and clients:
             deadline = min(deadline, self._within(clients))
         until = self.now + deadline
+        wave = Wave(self, hub or self.server, clients)
         children = tuple(
-            self.ask(script, client, args, hub=hub, until=until, late=late, reserve=reserve)
+            self.ask(
+                script, client, args, hub=hub, until=until, late=late, reserve=reserve, wave=wave
+            )
             for client in clients
         )
         try:

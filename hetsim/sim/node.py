@@ -25,6 +25,7 @@ import simpy
 from hetsim.core.cost import Cost
 from hetsim.core.errors import si
 from hetsim.core.quantities import Bytes, Fraction, Joules, Seconds, Watts
+from hetsim.core.rng import entropy
 from hetsim.core.trace import BASE_KINDS, Counter, Note, Trace
 from hetsim.sim.battery import BatteryState
 from hetsim.sim.clock import Call
@@ -134,6 +135,7 @@ class Node:
         processor: its processor seconds a second, shared by jobs; none during a pause.
         pause: of the latest change of its operating points.
         points: operating point of each domain.
+        plans: whether its governor asks for more than how busy it is.
         deadline: instant by which its jobs should be done, for a governor that plans.
         ahead: work that is announced to it, less that of the jobs begun since.
         on_empty: called when the battery is empty.
@@ -144,9 +146,9 @@ class Node:
         "_accrued", "_alarm", "_constant", "_due", "_effort", "_fed", "_going_on", "_known",
         "_parts", "_review", "_settled", "_shown", "_steady", "_watts", "absences", "activities",
         "ahead", "base", "battery", "busy", "deadline", "domains", "energy", "env", "governor",
-        "heat", "jobs", "memory", "meters", "name", "on_charged", "on_empty", "pause", "points",
-        "power_scope", "present", "processor", "profile_name", "role", "state", "timing", "trace",
-        "watching",
+        "heat", "jobs", "memory", "meters", "name", "on_charged", "on_empty", "pause", "plans",
+        "points", "power_scope", "present", "processor", "profile_name", "role", "state", "timing",
+        "trace", "watching",
     )  # fmt: skip
 
     def __init__(
@@ -162,6 +164,7 @@ class Node:
         governor: Governor | Planning | None = None,
         battery: BatteryState | None = None,
         heat: HeatState | None = None,
+        seed: int = 0,
     ) -> None:
         self.env, self.trace, self.name, self.role = env, trace, name, role
         self.profile_name = profile.name if profile else ""
@@ -173,7 +176,9 @@ class Node:
         self.timing = profile.timing if profile else ADDING
         self.memory = MemoryState(capacity=profile.memory if profile else 0.0)
         self.battery, self.heat = battery, heat
-        self.governor = begun(governor) if governor else None
+        stream = entropy(seed, "sim/governor", name)
+        self.governor = begun(governor, stream) if governor else None
+        self.plans = isinstance(governor, Planning)
         self.on_empty: Callable[[], None] = lambda: None
         self.on_charged: Callable[[], None] = lambda: None
         self.processor = Resource(f"{name}/processor", 1.0)

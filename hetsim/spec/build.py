@@ -51,7 +51,7 @@ from hetsim.learn.journal import Journal
 from hetsim.learn.lab import CostOnlyLab, Lab
 from hetsim.learn.meter import Sheet, measure
 from hetsim.learn.numerics import model_hash, single_thread
-from hetsim.learn.published import NAMES, TRAINED_ON, Published, published
+from hetsim.learn.published import TRAINED_ON, Published, published
 from hetsim.learn.resident import Resident
 from hetsim.learn.store import MemoryStore, Store
 from hetsim.sim.availability.base import Availability, Circumstances
@@ -138,14 +138,17 @@ class Scenario:
 
     @cached_property
     def hashes(self) -> dict[str, str]:
-        """SHA-256 of every profile, of every trace, of the data and of the source."""
+        """SHA-256 of every profile, of every trace, of the data, of the source or its weights."""
         files = {f"profile {path.stem}": profile_hash(path) for path in self.paths}
         files |= {f"trace {name}": trace_hash(path) for name, path in self.traces.items()}
         data = {"data": self.dataset.hash}
         if self.dataset.source is not None:
             data["source"] = self.dataset.source.hash
-        elif self.weights is not None:
-            data["source"] = self.weights.sha256
+        for name, weights in self.weights.items():
+            if self.zoo:
+                data[f"weights {name}"] = weights.sha256
+            elif self.dataset.source is None:
+                data["source"] = weights.sha256
         return {**dict(sorted(files.items())), **data}
 
     @cached_property
@@ -174,13 +177,23 @@ class Scenario:
         )
 
     @cached_property
-    def weights(self) -> Published | None:
-        """The published weights of the model, if a run is to start from them."""
-        chosen, name = self.spec.task.source, self.architecture.name
-        if chosen is None or not chosen.published or not (chosen.read_only or name in NAMES):
-            return None
+    def zoo(self) -> tuple[Architecture, ...]:
+        """The models that the method takes parts of, if these are others than the task's."""
+        models = getattr(self.method(), "models", None)
+        if models is None:
+            return ()
+        with self._at("method", "zoo"):
+            return models(self.architecture.shape, self.architecture.classes)
+
+    @cached_property
+    def weights(self) -> dict[str, Published]:
+        """Published weights that a run starts from, by model: of the zoo, or of the task's."""
+        source = self.pretraining
+        if source is None:
+            return {}
         with self._at("task", "source", "published"):
-            return published(name, self.data)
+            found = ((each.name, source.weights(each)) for each in self.zoo or [self.architecture])
+            return {name: weights for name, weights in found if weights is not None}
 
     @cached_property
     def pretraining(self) -> Pretraining | None:
@@ -289,12 +302,17 @@ class Scenario:
                 remedy="Choose another data set, or let parts be pre-trained on classes that the "
                 "task leaves out: `source: {classes: [5, 6, 7, 8, 9]}`.",
             )
-        _ = self.weights
-        method = self.method()
-        own = hasattr(method, "zoo")  # it takes no part of the task's model
-        if self.pretraining is not None and pretrained(method) and not own:
+        _ = self.zoo, self.weights
+        method, origin = self.method(), self.pretraining
+        if origin is None or not pretrained(method):
+            return
+        if not self.zoo:
             with self._at("task", "model"):
-                ops.transferred(self.architecture, self.pretraining.architecture(self.architecture))
+                ops.transferred(self.architecture, origin.architecture(self.architecture))
+        check = getattr(method, "check_source", None)
+        if check is not None:
+            with self._at("task", "source"):
+                check(origin)
 
     def _check_battery(self, place: int, group: Group) -> None:
         """A group's battery must be there to be charged, and have the numbers of its model."""
@@ -585,7 +603,7 @@ class Scenario:
                 heat = profile.heat.at(group.temperature, group.ambient)
         node = Node(
             kernel.env, kernel.trace, member.name, "device", base=base, profile=profile,
-            governor=member.governor, battery=battery, heat=heat,
+            governor=member.governor, battery=battery, heat=heat, seed=self.spec.seed,
         )  # fmt: skip
         kernel.add(node)
         if battery and (sources := self._supplies(member.place)):

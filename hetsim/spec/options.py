@@ -188,7 +188,8 @@ def make(
 
     Raises:
         SpecError: as `arguments`, or the plug-in refuses a value (it raises ValueError or
-            SpecError; the message then gets the place).
+            SpecError; the message then gets the place, that of the option that it begins with if
+            one was given).
     """
     given = arguments(plugin, options, where=where, key=key)
     try:
@@ -198,9 +199,21 @@ def make(
             raise
         what = error.what if isinstance(error, SpecError) else str(error)
         remedy = error.remedy if isinstance(error, SpecError) else ""
+        first = what.partition(" ")[0].rstrip(":")
+        option = first if first in given else ""
         raise SpecError(
-            what, where=where(""), key=key, remedy=remedy or "Change its options."
+            what,
+            where=where(option),
+            key=_join(key, option) if option else key,
+            remedy=remedy or _usual(plugin),
         ) from error
+
+
+def _usual(plugin: Callable[..., Any]) -> str:
+    """What options are where nobody says anything, as a remedy."""
+    known = {field.name: field for field in _fields(plugin) if field.default is not MISSING}
+    words = [f"{name}: {field.write(field.default)}" for name, field in known.items()]
+    return f"Its defaults are: {', '.join(words) or 'none'}."
 
 
 def resolved(

@@ -189,7 +189,7 @@ def _scenario(scenario: Scenario) -> Sheet:
         link, samples = member.group.link, [client.samples for _, client, _ in there]
         rows.append(
             (
-                str(len(there)), _device(member), profile.device_class,
+                str(len(there)), _device(scenario, member), profile.device_class,
                 f"{link.to}: {_uplink(scenario, member)}", _charge(member),
                 _range(samples), *_round_of(profile, there),
             )
@@ -236,10 +236,9 @@ def _source(scenario: Scenario) -> str:
     """What parts are pre-trained on."""
     chosen, source = scenario.spec.task.source, scenario.dataset.source
     if source is None or chosen is None:
-        weights = scenario.weights
-        assert weights is not None
+        files = ", ".join(weights.path.name for weights in scenario.weights.values())
         return (
-            f"Parts are those of {weights.path.name}, published weights that know CIFAR-10 and "
+            f"Parts are those of {files}, published weights that know CIFAR-10 and "
             "have never seen this task."
         )
     return (
@@ -282,10 +281,15 @@ def _round_of(profile: Profile, there: list[tuple[Member, Client, Cost | None]])
     return f"{_range(seconds)} s{left}", f"{_range(joules)} J"
 
 
-def _device(member: Member) -> str:
-    """A device's profile, and the memory that the topology gives it instead of the profile's."""
-    memory = member.group.memory
-    return member.profile.name + ("" if memory is None else f", {si(memory)}B for jobs")
+def _device(scenario: Scenario, member: Member) -> str:
+    """A device's profile, and its own memory and governor where the topology gives it some."""
+    memory, governor = member.group.memory, member.group.governor
+    words = [member.profile.name]
+    if memory is not None:
+        words.append(f"{si(memory)}B for jobs")
+    if governor is not None and governor != scenario.spec.governor:
+        words.append(f"governor {governor.name}")
+    return ", ".join(words)
 
 
 def _uplink(scenario: Scenario, member: Member) -> str:

@@ -16,7 +16,10 @@ from hetsim.study.explain import Sheet, Table
 from hetsim.study.pacing import (
     ITEMS,
     JOBS,
+    KNOWING,
     RATIOS,
+    RESTING,
+    TRYING,
     Bench,
     compare,
     named,
@@ -56,7 +59,8 @@ class Paces:
             "rows": [
                 {
                     "ratio": row["ratio"], "deadline_s": self._deadline(row),
-                    "policy": row["policy"], "knows": row["knows"], "joules": row["joules"],
+                    "policy": row["policy"], "knows": _knows(row["policy"]),
+                    "joules": row["joules"],
                     "saving_percent": 100.0 * row["saving_performance"],
                     "saving_schedutil_percent": 100.0 * row["saving_schedutil"],
                     "regret_percent": 100.0 * row["regret"],
@@ -69,15 +73,16 @@ class Paces:
     def sheet(self) -> Sheet:
         """The same for a person."""
         text = [
-            f"Policies know {self.known} of {self.settings} settings and what `calibrate` makes of "
-            "them; best_single and deadline_oracle know all. Joules are those of a job, in the "
-            f"mean, with {units.format(self.idle, 'power')} at rest until the deadline.",
+            f"{self._who_knows()} Joules are those of a job, in the mean, with "
+            f"{units.format(self.idle, 'power')} at rest until the deadline.",
         ]
+        if any(_late(row) for row in self.rows):
+            text.append("In brackets: not all jobs were done in time, so no policy compares.")
         cells = [
             (
                 f"{row['ratio']:g}", duration(self._deadline(row)), row["policy"],
-                joules(row["joules"]), _percent(row["saving_performance"]),
-                _percent(row["regret"]), f"{row['met']} of {row['of']}",
+                joules(row["joules"]), _compared(row, "saving_performance"),
+                _compared(row, "regret"), f"{row['met']} of {row['of']}",
             )
             for row in self.rows
         ]  # fmt: skip
@@ -87,6 +92,23 @@ class Paces:
         )  # fmt: skip
         title = f"{self.sweep}: jobs of {self.items} minibatches"
         return Sheet(title, text, [Table("", columns, cells)])
+
+    def _who_knows(self) -> str:
+        """What policies know of the settings before the first job."""
+        names = {row["policy"]: _knows(row["policy"]) for row in self.rows}
+        about = {
+            "belief": f"{self.known} of {self.settings} settings and what `calibrate` makes of "
+            "them",
+            "truth": f"all {self.settings} settings",
+            "nothing": "nothing, and finds out in its jobs",
+            "load": "no settings, and follows the load",
+        }
+        said = [
+            f"{' and '.join(who)} know{'s' if len(who) == 1 else ''} {what}"
+            for kind, what in about.items()
+            if (who := [name for name, knows in names.items() if knows == kind])
+        ]
+        return f"{'; '.join(said)}."
 
     def _deadline(self, row: dict[str, Any]) -> Seconds:
         return row["ratio"] * self.items * self.fastest
@@ -151,6 +173,24 @@ def _power(text: str) -> Watts:
         return units.parse(text, "power")
     except SpecError as error:
         raise SpecError(error.what, where="--idle", remedy=error.remedy) from None
+
+
+def _knows(policy: str) -> str:
+    """What a policy knows beforehand: the "truth", a "belief", "nothing", or how busy it is."""
+    if policy in RESTING:
+        return "load"
+    if policy in TRYING:
+        return "nothing"
+    return "truth" if policy in KNOWING else "belief"
+
+
+def _late(row: dict[str, Any]) -> bool:
+    return row["met"] < row["of"]
+
+
+def _compared(row: dict[str, Any], column: str) -> str:
+    """A share; in brackets where deadlines were missed."""
+    return f"({_percent(row[column])})" if _late(row) else _percent(row[column])
 
 
 def _percent(share: Fraction) -> str:

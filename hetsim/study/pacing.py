@@ -52,6 +52,8 @@ SWEPT = 10.0
 """Minibatches from which a row of a sweep was measured, as the authors of the public ones did."""
 KNOWING = frozenset({"best_single", "deadline_oracle"})
 """Policies that are bounds: they are told the truth instead of the belief."""
+TRYING = frozenset({"bofl"})
+"""Policies that go by nothing but what they measure themselves."""
 RESTING = ("performance", "schedutil")
 """Governors that stay at one setting while a job runs, whatever its deadline."""
 _SWAY = 0.2

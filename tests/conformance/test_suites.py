@@ -87,7 +87,7 @@ class _Drifting:
 class _Unresting:
     """Plans, and looks at a job that is over as if it went on."""
 
-    def begin(self) -> _Unresting:
+    def begin(self, stream: int = 0) -> _Unresting:
         return _Unresting()
 
     def __init__(self) -> None:
@@ -102,7 +102,7 @@ class _Unresting:
 class _Glancing(_Unresting):
     """Plans, and looks again before anything can have happened."""
 
-    def begin(self) -> _Glancing:
+    def begin(self, stream: int = 0) -> _Glancing:
         return self
 
     def choose(self, view: View) -> Choice:

@@ -62,11 +62,35 @@ def test_what_a_person_sees(measured: Path) -> None:
     )
     assert status == 0
     text = " ".join(out.split())
-    assert "know 17 of 168 settings" in text
+    assert "deadline_feedback knows 17 of 168 settings" in text
+    assert "best_single and deadline_oracle know all 168 settings" in text
+    assert "performance and schedutil know no settings" in text
+    assert "In brackets" not in text
     assert "2 W at rest" in text
     for policy in ("performance", "schedutil", "best_single", "deadline_feedback"):
         assert policy in text
     assert "2 of 2" in text
+
+
+def test_who_learns_alone_is_said_to_know_nothing(measured: Path) -> None:
+    options = ("--ratio", "1.5", "--jobs", "1", "--items", "20", "--policy", "bofl")
+    status, out, _ = hetsim("pace", measured, *options)
+    assert status == 0
+    assert "bofl knows nothing, and finds out in its jobs." in " ".join(out.split())
+    assert "17 of 168" not in out
+    [row] = json.loads(hetsim("pace", measured, *options, "--json")[1])["rows"]
+    assert row["knows"] == "nothing"
+
+
+def test_what_is_saved_by_being_late_is_in_brackets(measured: Path) -> None:
+    """No policy can be in time before the fastest setting is."""
+    options = ("--jobs", "2", "--items", "20", "--policy", "schedutil", "--policy", "best_single")
+    [late, early] = (hetsim("pace", measured, "--ratio", each, *options) for each in ("0.5", "4"))
+    assert "In brackets: not all jobs were done in time" in " ".join(late[1].split())
+    rows = [line for line in late[1].splitlines() if "0 of 2" in line]
+    assert len(rows) == 2
+    assert all(line.count("(") == line.count(" %)") == 2 for line in rows)
+    assert "(" not in early[1]
 
 
 def test_help_has_an_example() -> None:

@@ -111,11 +111,17 @@ class Experience:
         self._jobs, self._usual, self._common = 0, 0.0, 0.0
         self._speed, self._unsure = 0.0, _SWING**2
         self._dearer, self._spread = 1.0, _DOUBT
+        self._dearer_at_first = 1.0
         self.noise, self._looks = _NOISE**2, 1
 
     def knows(self, setting: int) -> bool:
         """Whether this setting was ever measured."""
         return setting in self._drawn
+
+    def inherit(self, other: Experience) -> None:
+        """Expect the speed and the watts that other work on the device has shown last."""
+        self._usual = other._speed
+        self._dearer = self._dearer_at_first = other._dearer
 
     def begin(self) -> None:
         """A job begins: what the last one has shown is put down."""
@@ -214,7 +220,8 @@ class Experience:
         used = sorted(self._used)
         drew = sum(self._drawn[i].power for i in used)
         believed = sum(self._powers[i] for i in used)
-        self._dearer = drew / believed if drew > 0.0 and believed > 0.0 else 1.0
+        known = drew > 0.0 and believed > 0.0
+        self._dearer = drew / believed if known else self._dearer_at_first
         off = [
             self._drawn[i].power / (self._dearer * self._powers[i]) * exp(self._slower(i)) - 1.0
             for i in used

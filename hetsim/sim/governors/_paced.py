@@ -1,7 +1,8 @@
 """A pacing policy in charge of a device: what it is told of the jobs there, and what it decides.
 
 An item is a training step, or an item of a stream. Items that take the same but for a factor are
-one kind of work, with a pacer of its own that learns from job to job. It believes what the device's
+one kind of work, with a pacer of its own that learns from job to job; a new one may inherit what
+the device's last one knows of the device. It believes what the device's
 profile says: seconds and joules of an item at every combination of the operating points that heat
 allows now. Joules are those of the domains, and (P_idle - P_rest) t for a device that rests, once
 it is done, at another power than idle.
@@ -28,9 +29,10 @@ from math import frexp, inf, ldexp
 from typing import Literal
 
 from hetsim.core.cost import Cost
+from hetsim.core.errors import SpecError
 from hetsim.core.quantities import Fraction, Joules, Seconds, Watts
 from hetsim.sim.dvfs import Domain, Timing, effort
-from hetsim.sim.governors._pacing import Pacer, Settings, Stretch
+from hetsim.sim.governors._pacing import Heir, Pacer, Settings, Stretch
 from hetsim.sim.governors.base import Choice, Governor, Outlook, Task, View
 
 Points = tuple[int, ...]
@@ -43,7 +45,7 @@ _NOTHING = 1e-12
 """Share of a job that rounding has left of it."""
 _NO_WORK = Cost()
 _KINDS = 32
-"""Kinds of work that are remembered, the latest ones."""
+"""Kinds of work that are remembered, those used last."""
 _LEAST = 1e-3
 """Of an item: a stretch is no shorter, and nobody is told of less."""
 
@@ -65,16 +67,18 @@ class Paced:
     def __post_init__(self) -> None:
         """Refuse less time than the highest clocks need, and a margin that leaves none."""
         if not self.slack >= 1.0:
-            raise ValueError(f"slack is {self.slack:g}; no clocks are faster than the highest")
+            what = f"slack is {self.slack:g}; no clocks are faster than the highest"
+            raise SpecError(what, remedy="Give 1 or more, such as 1.2.")
         if not 0.0 <= self.margin < 1.0:
-            raise ValueError(f"margin is {self.margin:g}; nothing is left of the time")
+            what = f"margin is {self.margin:g}; it is a share of the time, and some must be left"
+            raise SpecError(what, remedy="Give 0 or more, below 1, such as 0.05.")
 
     @abstractmethod
     def pacer(self, settings: Settings) -> Pacer:
         """A pacer that knows nothing yet but `settings`."""
 
-    def begin(self) -> Governor:
-        """The governor of one device."""
+    def begin(self, stream: int = 0) -> Governor:
+        """The governor of one device; who draws at random does so by `stream`."""
         return _Governor(self)
 
 
@@ -267,18 +271,26 @@ class _Governor:
 
     def _kind(self, task: Task, view: View, look: Outlook) -> _Kind:
         """The kind of work that a task is."""
-        item, domains = _item(task), tuple(view.domains)
-        key = item, tuple([len(domain.points) for domain in domains])
-        if key not in self._kinds:
-            if len(self._kinds) == _KINDS:
-                self._kinds.pop(next(iter(self._kinds)))
-            above = look.base["idle"] - look.base[self._policy.rest]
-            settings = believed(domains, look.timing, item, above)
-            self._kinds[key] = _Kind(
-                settings=settings, points=_points(key[1]), above=above,
-                pacer=self._policy.pacer(settings),
-            )  # fmt: skip
-        return self._kinds[key]
+        item = _item(task)
+        key = item, tuple([len(domain.points) for domain in view.domains])
+        kind = self._kinds.pop(key, None) or self._new(item, view, look)
+        self._kinds[key] = kind
+        if len(self._kinds) > _KINDS:
+            del self._kinds[next(iter(self._kinds))]
+        return kind
+
+    def _new(self, item: Cost, view: View, look: Outlook) -> _Kind:
+        """A kind of work not met before; its pacer may know the device from the last kind."""
+        domains = tuple(view.domains)
+        above = look.base["idle"] - look.base[self._policy.rest]
+        settings = believed(domains, look.timing, item, above)
+        pacer = self._policy.pacer(settings)
+        if self._kinds and isinstance(pacer, Heir):
+            pacer.inherit(self._kinds[next(reversed(self._kinds))].pacer)
+        return _Kind(
+            settings=settings, points=_points(tuple([len(each.points) for each in domains])),
+            above=above, pacer=pacer,
+        )  # fmt: skip
 
 
 def _seconds(cost: Cost, domains: Sequence[Domain], look: Outlook) -> Seconds:

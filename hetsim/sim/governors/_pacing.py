@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from hetsim.core.quantities import Joules, Seconds
 
@@ -78,6 +78,15 @@ class Pacer(Protocol):
 
     def told(self, stretch: Stretch, seconds: Seconds, energy: Joules) -> None:
         """What the items of `stretch`, as many as were really done, took; joules above rest."""
+        ...
+
+
+@runtime_checkable
+class Heir(Protocol):
+    """A pacer that begins with what another one of its policy knows of the same device."""
+
+    def inherit(self, other: Any) -> None:
+        """Take over from the pacer of another kind of work, before the first `begin`."""
         ...
 
 

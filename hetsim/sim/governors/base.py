@@ -126,14 +126,18 @@ class Governor(Protocol):
 class Planning(Protocol):
     """Settings of a governor that remembers: each device has one of its own."""
 
-    def begin(self) -> Governor:
-        """A governor that remembers nothing yet."""
+    def begin(self, stream: int = 0) -> Governor:
+        """A governor that remembers nothing yet.
+
+        Args:
+            stream: number of the device and the run, for who draws at random.
+        """
         ...
 
 
-def begun(governor: Governor | Planning) -> Governor:
-    """The governor of one device, from what a topology names for all."""
-    return governor.begin() if isinstance(governor, Planning) else governor
+def begun(governor: Governor | Planning, stream: int = 0) -> Governor:
+    """The governor of one device, from what a topology names for all; `stream` as in `begin`."""
+    return governor.begin(stream) if isinstance(governor, Planning) else governor
 
 
 def allowed(domains: Sequence[Domain], limits: Sequence[int]) -> tuple[Domain, ...]:

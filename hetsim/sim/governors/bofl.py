@@ -9,8 +9,11 @@ only what it measures in these jobs.
    more than three hundredths were tried and the last batch made it grow by less than a hundredth.
 3. Every further job is the mix of known settings with the fewest joules in time.
 
-A trial lasts `tau` seconds, less where items are whole. It begins only while the highest clocks
-could do what is left with `tau` to spare, so a job that could be done in time still can be:
+A trial lasts `tau` seconds, less where items are whole. Where they are not, `tau` is cut to a
+twentieth of what the job takes at the highest clocks (assumed: where jobs have 1.2 times as long as
+that, as is usual, several trials fit; the authors' jobs take much longer than `tau`). A trial
+begins only while the highest clocks could do what is left with `tau` to spare, so a job that could
+be done in time still can be:
 
     (d - tau) / t_highest > w,    for w items and d seconds left
 
@@ -38,26 +41,30 @@ its program (github:hongpeng-guo/BoFL@c89944d); the optimiser as in Trieste 0.10
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import ceil, floor, inf, isfinite
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # pyright: ignore[reportMissingTypeStubs]
 
+from hetsim.core.errors import SpecError
 from hetsim.core.quantities import Fraction, Joules, Seconds
-from hetsim.core.rng import rng
+from hetsim.core.rng import entropy, rng
 from hetsim.sim.governors._gaussian import Outlook, Shape, learn
 from hetsim.sim.governors._hypervolume import expected_gain, hypervolume, pareto, reference
 from hetsim.sim.governors._mix import blend, mix
 from hetsim.sim.governors._paced import Paced
 from hetsim.sim.governors._pacing import Settings, Stretch
+from hetsim.sim.governors.base import Governor
 
 Floats = NDArray[np.float64]
 
 _NOISE, _RELATIVE_NOISE = 1e-5, 1e-4
 _ENOUGH = 0.01
 """Growth of the hypervolume below which exploring ends."""
+_TRIAL = 0.05
+"""Of a job: a trial is no longer, where items can be divided."""
 _FEWEST = 3
 """Settings tried first, where there are as many."""
 _ROUNDING = 1e-9
@@ -68,12 +75,13 @@ class BoFL(Paced):
     """Bayesian exploration of the settings, then exact mixes of those known.
 
     Attributes:
-        tau: longest trial of a setting.
+        tau: longest trial of a setting; on jobs that are not long, trials are shorter.
         first: share of the settings that are tried before the optimiser is asked.
         least: share of the settings of which more must be tried before exploring may end.
         batch: settings asked for at once, at most; fewer where a job has no room for so many.
         whole: items cannot be divided.
-        seed: of the settings that are tried first and of the optimiser.
+        seed: of the settings that are tried first and of the optimiser; device and seed of the run
+            count beside it.
     """
 
     tau: Seconds = 5.0
@@ -88,7 +96,13 @@ class BoFL(Paced):
         Paced.__post_init__(self)
         for name in ("tau", "first", "least", "batch"):
             if not getattr(self, name) > 0:
-                raise ValueError(f"{name} is {getattr(self, name):g}; it must be above 0")
+                what = f"{name} is {getattr(self, name):g}; it must be above 0"
+                usual = type(self).__dataclass_fields__[name].default
+                raise SpecError(what, remedy=f"Give more than 0, such as {usual:g}.")
+
+    def begin(self, stream: int = 0) -> Governor:
+        """The governor of one device, which draws its own settings."""
+        return Paced.begin(replace(self, seed=entropy(self.seed, "sim/bofl", stream)))
 
     def pacer(self, settings: Settings, initial: Sequence[int] = ()) -> Explorer:
         """A pacer that has measured nothing yet.
@@ -103,9 +117,13 @@ class BoFL(Paced):
         """How many settings are tried before the optimiser is asked."""
         return min(max(_share(self.first, len(settings)), _FEWEST), len(settings))
 
-    def trial(self, time: Seconds) -> float:
+    def longest(self, job: Seconds) -> Seconds:
+        """Of a trial in a job that takes so long at the highest clocks."""
+        return self.tau if self.whole else min(self.tau, _TRIAL * job)
+
+    def trial(self, time: Seconds, longest: Seconds = inf) -> float:
         """How many items are done to try a setting at which one takes so long."""
-        count = self.tau / time
+        count = min(self.tau, longest) / time
         return ceil(count) - 1 if self.whole else count
 
     def drawn(self, settings: Settings) -> list[int]:
@@ -152,7 +170,7 @@ class Explorer:
         self._measured = _Measured()
         self._optimiser: _Optimiser | None = None
         self._windows: list[Seconds] = []
-        self._window, self._spent = inf, 0.0
+        self._window, self._spent, self._longest = inf, 0.0, options.tau
         self._plan: list[tuple[int, float]] | None = None
         self._hurried = False
         self._tried: int | None = None
@@ -165,6 +183,7 @@ class Explorer:
     def begin(self, items: float, seconds: Seconds) -> None:
         """A job of so many items begins that has so many seconds; infinite: it has no deadline."""
         self._spent, self._plan, self._hurried, self._tried = 0.0, None, False, None
+        self._longest = self._options.longest(items * self._highest_time)
         self._window = seconds
         if not isfinite(seconds):
             self._window = self._options.slack * items * self._highest_time
@@ -183,7 +202,7 @@ class Explorer:
         left = seconds if isfinite(seconds) else self._window - self._spent
         self._tried = None
         while self.phase < 3 and self._plan is None and not self._hurried:
-            spare = (left - self._options.tau) / self._highest_time
+            spare = (left - self._longest) / self._highest_time
             if spare < items:
                 self._hurried = True
             elif spare == items or not self._to_try:
@@ -226,7 +245,7 @@ class Explorer:
     def _trial(self, setting: int, items: float) -> Stretch | None:
         """A trial of the setting; none if it is so slow that what is believed must do."""
         believed = self._settings.times[setting]
-        count = self._options.trial(believed)
+        count = self._options.trial(believed, self._longest)
         if count == 0:
             self._observe(setting, believed, self._settings.energies[setting])
             return None
@@ -264,7 +283,7 @@ class Explorer:
         return [(settings[place], float(count)) for place, count in counts]
 
     def _ask_from_now_on(self) -> _Optimiser:
-        room = floor(sum(self._windows) / len(self._windows) / self._options.tau)
+        room = floor(sum(self._windows) / len(self._windows) / self._longest)
         return _Optimiser(
             clocks=np.array(self._settings.clocks, np.float64),
             measured=self._measured,

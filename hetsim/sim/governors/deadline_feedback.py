@@ -15,6 +15,13 @@ if not one item can be done, the highest clocks do the next ones.
 
 Counts are whole where the items left are; else a thirty-second of the job is the least.
 
+It has the fewest joules of its own device until the deadline in mind, not the fewest of a run. A
+device that takes longer keeps the others waiting, the server too, all at idle power, so the joules
+of a whole run can rise while those of each device's work fall: see active joules and those of
+participants, and say with `rest` what power the device has when it is done.
+
+What a kind of work has shown of the device's speed and watts is where the next new kind begins.
+
 Own rule (assumed). The guard is that of Guo et al., BoFL, Middleware 2022, with a margin that is
 learnt; correcting by measured speed with weights that halve is that of common feedback governors.
 """
@@ -24,6 +31,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil, floor, isfinite, sqrt
 
+from hetsim.core.errors import SpecError
 from hetsim.core.quantities import Fraction, Joules, Seconds
 from hetsim.sim.governors._experience import Experience
 from hetsim.sim.governors._mix import blend, hull
@@ -58,7 +66,9 @@ class DeadlineFeedback(Paced):
         Paced.__post_init__(self)
         for name in ("caution", "hope", "trials"):
             if not getattr(self, name) >= 0.0:
-                raise ValueError(f"{name} is {getattr(self, name):g}; it must be 0 or more")
+                what = f"{name} is {getattr(self, name):g}; it must be 0 or more"
+                usual = type(self).__dataclass_fields__[name].default
+                raise SpecError(what, remedy=f"Give 0 or more, such as {usual:g}.")
 
     def pacer(self, settings: Settings) -> Feedback:
         """A pacer that has measured nothing yet."""
@@ -74,6 +84,10 @@ class Feedback:
         self._settings = _near(settings)
         self._known = Experience(settings, self._settings)
         self._stretches, self._trials, self._grain = 0, 0.0, 0.0
+
+    def inherit(self, other: Feedback) -> None:
+        """What another kind of work has shown of the device's speed and watts."""
+        self._known.inherit(other._known)
 
     def begin(self, items: float, seconds: Seconds) -> None:
         """A job of so many items begins that has so many seconds, or infinitely many."""

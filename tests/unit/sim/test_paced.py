@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hetsim.core.cost import Cost
-from hetsim.core.errors import HetsimError
+from hetsim.core.errors import HetsimError, SpecError
 from hetsim.core.registry import GOVERNORS
 from hetsim.sim.clock import Call
 from hetsim.sim.dvfs import Timing
@@ -467,7 +467,7 @@ def test_a_forecast_changes_nothing_and_is_made_at_the_highest_clocks():
      ({"margin": -0.1}, "margin is -0.1")],
 )  # fmt: skip
 def test_refuses_what_leaves_no_time(options: dict[str, Any], says: str):
-    with pytest.raises(ValueError, match=says):
+    with pytest.raises(SpecError, match=rf"{says}.*\n    Give "):
         Fake(**options)
 
 
@@ -545,6 +545,37 @@ def test_only_so_many_kinds_are_remembered():
         look(governor, 0.0, Work(STEP * (1.0 + kind)))
         look(governor, 0.0)
     assert len(policy.pacers) == 41
+
+
+def test_a_kind_that_is_used_again_and_again_is_not_forgotten():
+    policy = fake(Stretch(2))
+    governor = policy.begin()
+    for kind in range(1, 40):
+        for each in (kind, 0):
+            look(governor, 0.0, Work(STEP * (1.0 + each)))
+            look(governor, 0.0)
+    assert len(policy.pacers) == 40
+
+
+def test_a_new_kind_inherits_from_the_one_used_last():
+    bequests = list[tuple[int, int]]()
+
+    class Child(Scripted):
+        def inherit(self, other: Any) -> None:
+            bequests.append((policy.pacers.index(other), policy.pacers.index(self)))
+
+    @dataclass(frozen=True, kw_only=True)
+    class Family(Fake):
+        def pacer(self, settings: Settings) -> Scripted:
+            self.pacers.append(Child(settings, list(self.plan)))
+            return self.pacers[-1]
+
+    policy = Family(plan=(Stretch(2),))
+    governor = policy.begin()
+    for kind in (0, 1, 0, 2, 1):
+        look(governor, 0.0, Work(STEP * (1.0 + kind)))
+        look(governor, 0.0)
+    assert bequests == [(0, 1), (0, 2)]
 
 
 # --- policies that come with hetsim ---------------------------------------------------------------

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hetsim.core.errors import SpecError
 from hetsim.sim.governors._experience import Experience
 from hetsim.sim.governors._mix import mix
 from hetsim.sim.governors._pacing import Pacer, Settings, Stretch
@@ -197,7 +198,7 @@ def test_what_was_measured_beforehand_is_not_tried_again() -> None:
 
 
 def test_refuses_options_below_zero() -> None:
-    with pytest.raises(ValueError, match=r"caution is -1; it must be 0 or more"):
+    with pytest.raises(SpecError, match=r"caution is -1; it must be 0 or more\n    Give 0 or more"):
         DeadlineFeedback(caution=-1.0)
 
 
@@ -222,6 +223,21 @@ def test_the_error_of_a_setting_outlives_the_speed_of_a_job() -> None:
     known.begin()
     known.told(TRUTH.highest, 4.0, 4.0 * FASTEST / 0.7, 1.0)
     assert known.time(5)[0] == pytest.approx(1.1 * TRUTH.times[5] / 0.7, rel=0.02)
+
+
+def test_other_work_begins_with_the_speed_and_the_watts_of_the_device() -> None:
+    """All takes 1.3 times as long as believed, at 1.4 times the watts."""
+    known, other = Experience(TRUTH), Experience(board(seed=1))
+    known.begin()
+    for i in (TRUTH.highest, 5):
+        known.told(i, 10.0, 13.0 * TRUTH.times[i], 1.3 * 14.0 * TRUTH.energies[i])
+    for job in range(2):
+        other.inherit(known)
+        other.begin()
+        times, energies = other.table(0.0)
+        assert times[::7] == pytest.approx(1.3 * np.array(TRUTH.times[::7]), rel=0.02), job
+        assert energies[::7] == pytest.approx(1.3 * 1.4 * np.array(TRUTH.energies[::7]), rel=0.02)
+        known.begin()  # nothing is measured in this job
 
 
 def test_noise_is_learnt() -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hetsim.core.errors import SpecError
 from hetsim.sim.governors._mix import blend, mix
 from hetsim.sim.governors._pacing import Settings, Stretch
 from hetsim.sim.governors.bofl import BoFL, Explorer
@@ -185,6 +186,35 @@ def test_few_settings_are_enough(count: int) -> None:
     assert spent == pytest.approx(sum(n * truth.energies[i] for i, n in best))
 
 
+def test_short_jobs_are_explored_too() -> None:
+    """A quarter of a second at the highest clocks; a trial may last `tau`, 5 s."""
+    long = table((7, 7, 7))
+    truth = Settings(
+        clocks=long.clocks,
+        times=[1e-2 * each for each in long.times],
+        energies=[1e-2 * each for each in long.energies],
+    )
+    assert least(truth) == pytest.approx(0.27)
+    bench, pacer = Bench(truth), BoFL().pacer(truth)
+    _, spent = bench.last(pacer, ITEMS, 1.2 * least(truth), of=15)
+    assert pacer.phase > 1
+    assert len(pacer.observed) > 10
+    assert spent < 0.95 * ITEMS * truth.energies[truth.highest]
+
+
+def test_each_device_and_each_run_draws_its_own_settings() -> None:
+    truth = table((9, 9, 9))
+
+    def begun(stream: int, seed: int = 0) -> BoFL:
+        policy = BoFL(seed=seed).begin(stream)._policy  # pyright: ignore
+        assert isinstance(policy, BoFL)
+        return policy
+
+    first = begun(1).drawn(truth)
+    assert first == begun(1).drawn(truth)
+    assert len({tuple(each.drawn(truth)) for each in (begun(1), begun(2), begun(1, 5))}) == 3
+
+
 def test_tiny_seconds_and_joules_are_not_drowned_in_noise() -> None:
     """The same table in milliseconds and millijoules is explored as well."""
     truth = table((7, 7, 7))
@@ -234,7 +264,7 @@ def test_without_a_deadline_a_job_has_the_slack() -> None:
     "wrong", [{"tau": 0.0}, {"first": 0.0}, {"least": -1.0}, {"batch": 0}, {"slack": 0.9}]
 )
 def test_wrong_options_are_refused(wrong: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match=next(iter(wrong))):
+    with pytest.raises(SpecError, match=rf"{next(iter(wrong))} is .*\n    Give "):
         BoFL(**wrong)  # pyright: ignore[reportArgumentType]
 
 
