@@ -5,6 +5,8 @@ takes the candidate of the largest
 
     V(b) = sum over i of w_i s_i(b),    s_i(b) = 0 where i did not propose b
 
+of those that somebody proposed: scores may be below zero, and what nobody wants would be above.
+
 Reconstructed; all that is established of "RL-weighted aggregation" in Zhan et al., "FedStitch"
 (arXiv 2409.07202, IWQoS 2024) is that an epsilon-greedy policy adjusts the weights of clients round
 by round, driven by the scores of the chosen blocks. Here every voter has a value Q_i, 1 / m when it
@@ -36,7 +38,7 @@ class Election:
     """How a vote went.
 
     Attributes:
-        winner: the candidate that won; of several the first one.
+        winner: the candidate that won; of several the first one, and so if nobody proposed any.
         values: V of each candidate.
         weights: of each voter.
         votes: of each voter.
@@ -93,7 +95,8 @@ class Ballot:
             for candidate in sorted(candidates)
         }
         self._held += 1
-        winner = max(values, key=lambda candidate: (values[candidate], -candidate))
+        proposed = [block for block in values if any(block in vote for vote in votes.values())]
+        winner = max(proposed or values, key=lambda candidate: (values[candidate], -candidate))
         return Election(winner=winner, values=values, weights=weights, votes=dict(votes))
 
     def reward(self, election: Election, worth: float) -> None:

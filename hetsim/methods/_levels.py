@@ -150,8 +150,10 @@ class Levels:
         able = [level for level in self._fitting if level is not None]
         self._weakest = max(able, default=0)
         match method.assignment:
-            case "memory" | "dynamic":
+            case "memory":
                 self.top = min(able, default=0)
+            case "dynamic":
+                self.top = max(min(able, default=0), bisect(self._bounds, 0.0))
             case "weakest":
                 self.top = self._weakest
             case "fixed":

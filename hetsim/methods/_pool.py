@@ -80,7 +80,6 @@ class Pool:
         self._choice: Choice = choice
         self._prices, self._phi, self._patience, self._same = prices, phi, patience, same
         self.left = set(range(models * positions))
-        self.scored = 0
         self._past: list[Findings] = []
 
     def candidates(self, position: int) -> tuple[int, ...]:
@@ -88,9 +87,8 @@ class Pool:
         return tuple(sorted(block for block in self.left if position in self._serves(block)))
 
     def learn(self, findings: Findings) -> None:
-        """The next position is decided: count its candidates, and leave out what is not needed."""
+        """The next position is decided: leave out what is not needed."""
         self._past.append(findings)
-        self.scored += len(findings.values)
         self.left.discard(findings.winner)
         if not self._prune:
             return

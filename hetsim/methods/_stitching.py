@@ -19,7 +19,7 @@ from hetsim.learn import ops
 from hetsim.methods._ballot import Ballot, Election, Vote, best, mean
 from hetsim.methods._pool import Findings, Pool
 from hetsim.methods._visits import ID, Visit, Visits
-from hetsim.methods._zoo import LEAST, Portion, Zoo, member
+from hetsim.methods._zoo import LEAST, Portion, Zoo
 from hetsim.sim.requests import Observe
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Stitching:
     def __init__(self, settings: FedStitch, run: Run) -> None:
         self._s, self._run, self._looking = settings, run, settings.looking
         task = run.architecture
-        models = [run.source_model(member(name, task.shape, task.classes)) for name in settings.zoo]
+        models = [run.source_model(each) for each in settings.models(task.shape, task.classes)]
         self._zoo = Zoo(settings.zoo, models, task.shape, task.classes, settings.positions)
         self._pool = Pool(
             len(models), settings.positions, choice=settings.pool,

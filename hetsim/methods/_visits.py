@@ -147,7 +147,7 @@ class Visits:
         )
         return Errand(
             value=works[-1],
-            down=[*self._files(client, visit), self._message(client, visit)],
+            down=[*self._files(client, visit), self._message(client, visit, whole=_whole(visit))],
             work=(*first, replace(last, makes=works[-1])),
             up=(client.uplink(works[-1] if visit.sent is None else visit.sent),),
         )
@@ -157,23 +157,25 @@ class Visits:
         for number, weights in enumerate(self._zoo.files):
             if number in visit.pool or weights[0].key not in self._known[client]:
                 yield replace(client.downlink(size(weights)), carries=weights)
-        if visit.pool and visit.network is not None:
-            yield client.downlink(visit.network)
+        if _whole(visit) and visit.network is not None:
+            network = client.downlink(visit.network)
+            yield replace(network, carries=(*network.carries, *visit.stitches))
 
-    def _message(self, client: Client, visit: Visit) -> Transfer:
-        """What it is told and brought, with stitches that it has not."""
-        stitches = [each for each in visit.stitches if each.key not in self._known[client]]
+    def _message(self, client: Client, visit: Visit, *, whole: bool) -> Transfer:
+        """What it is told and brought, with stitches that it has not, unless it got the network."""
+        known = self._known[client]
+        stitches = [each for each in visit.stitches if not whole and each.key not in known]
         learned = [each for each in stitches if each.op != "padded"]  # others it makes itself
         told = visit.told + size([*learned, *visit.brings])
         return replace(client.downlink(told), carries=(*stitches, *visit.brings))
 
     def _handed_out(self, client: Client, visit: Visit) -> Iterator[Transfer]:
         """What it needs to use the network: who has no pool gets the network itself."""
-        if any(weights[0].key not in self._known[client] for weights in self._zoo.files):
+        whole = any(weights[0].key not in self._known[client] for weights in self._zoo.files)
+        if whole:
             assert visit.network is not None
             yield client.downlink(visit.network)
-            visit = replace(visit, stitches=())
-        yield self._message(client, visit)
+        yield self._message(client, visit, whole=whole)
 
     async def _client(self, device: Client, visit: Visit) -> Any:
         """Receive, compute candidate after candidate, send."""
@@ -195,3 +197,8 @@ class Visits:
         for act in errand.up:
             await act
         return said
+
+
+def _whole(visit: Visit) -> bool:
+    """Whether the network is sent whole, with the pool that is sent anew."""
+    return bool(visit.pool) and visit.network is not None

@@ -18,6 +18,8 @@ from hetsim.methods._sgd import require
 T = TypeVar("T")
 LEAST = 4
 """Samples that centred kernel alignment takes, at least."""
+_WIDEST = 16.0
+"""Times as wide (assumed: 256 times the multiplications are more than any device here does)."""
 
 
 class Portion(NamedTuple):
@@ -88,7 +90,7 @@ def member(name: str, shape: tuple[int, ...], classes: int) -> ops.Architecture:
     """A model by its name in the zoo: "plain_cnn", or "plain_cnn@0.5" for one half as wide.
 
     Raises:
-        SpecError: the width is no number above 0.
+        SpecError: the width is no number above 0 and up to 16.
     """
     model, scaled, width = name.partition("@")
     if not scaled:
@@ -97,7 +99,11 @@ def member(name: str, shape: tuple[int, ...], classes: int) -> ops.Architecture:
         options = {"width": float(width)}
     except ValueError:
         options = {"width": 0.0}
-    require(options["width"] > 0.0, f'"{name}" has no width', f"Write {model}@0.5, or {model}.")
+    require(
+        0.0 < options["width"] <= _WIDEST,
+        f'the width of "{name}" is no number above 0 and up to {_WIDEST:g}',
+        f"Write {model}@0.5, or {model}.",
+    )
     return ops.Architecture.of(model, shape, classes, options)
 
 

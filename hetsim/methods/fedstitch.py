@@ -24,7 +24,7 @@ A round is one position, in up to three visits to clients, a cohort each:
                    candidates if the pool is pruned, and 4 for that of the network so far with
                    labels where peers reward
     sums    down   16 bytes (the winner and the deadline)
-            up     X'X, X'Y and two numbers for the stitch, as float32; from the second position on
+            up     X'X, X'Y and two numbers for the stitch, as float64; from the second position on
     head    down   the new stitch and 16 bytes
             up     the same for the classifier
 
@@ -50,7 +50,9 @@ from hetsim.core.errors import did_you_mean
 from hetsim.core.quantities import Fraction, Seconds
 from hetsim.core.ref import Ref
 from hetsim.federation.client import Client
+from hetsim.federation.pretraining import Pretraining
 from hetsim.federation.run import Run
+from hetsim.learn import ops
 from hetsim.methods._ballot import Weights
 from hetsim.methods._pool import Choice, places
 from hetsim.methods._sgd import require
@@ -157,12 +159,25 @@ class FedStitch:
         """Fill one position after the other."""
         await Stitching(self, run).play()
 
+    def models(self, shape: tuple[int, ...], classes: int) -> tuple[ops.Architecture, ...]:
+        """The zoo, for such samples and labels."""
+        return tuple(member(name, shape, classes) for name in self.zoo)
+
+    def check_source(self, source: Pretraining) -> None:
+        """Refuse a source that the server cannot judge by, if it is to.
+
+        Raises:
+            SpecError: it has too few samples, or others than the task.
+        """
+        if self.weights == "rl" and self.reward == "proxy":
+            _ = source.samples(self.proxy, LEAST)
+
     def work(self, client: Client, model: Ref[object]) -> Cost | None:
         """All visits of a round, at the position and with the network that take most memory."""
         if client.samples < LEAST:
             return None
         shape, classes = client.run.architecture.shape, client.run.architecture.classes
-        models = tuple(member(name, shape, classes) for name in self.zoo)
+        models = self.models(shape, classes)
         costs = (
             demand(
                 models, shape, classes, self.positions, self.pool, self.looking, client.samples,
@@ -193,9 +208,10 @@ def _check(chosen: FedStitch) -> None:
     for name in ("tau", "penalty", "deadline_share"):
         given = getattr(chosen, name)
         require(given > 0.0, f"{name} is {given:g}", "Give a number above 0.")
-    for name in ("deadline", "deadline_factor"):
+    for name, kind in (("deadline", "a time"), ("deadline_factor", "a number")):
         given = getattr(chosen, name)
-        require(given is None or given > 0.0, f"{name} is {given}", "Give time, or `none`.")
+        fault, remedy = f"{name} is {given}", f"Give {kind} above 0, or `none`."
+        require(given is None or given > 0.0, fault, remedy)
     require(
         chosen.stitch == "ridge" or chosen.score == "label",
         f"stitch: pad fits nothing, and score: {chosen.score} compares what stitches are fitted to",

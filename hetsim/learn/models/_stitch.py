@@ -5,9 +5,11 @@ larger and by repeating points where it is smaller; then a linear map goes acros
 each point (a 1x1 convolution with bias), and ReLU. Features without place are a picture of one
 point, and a picture becomes such features by its mean over all points.
 
-The form follows the stitching layers of Yang et al., "Deep model reassembly" (NeurIPS 2022, arXiv
-2210.17409), without their normalisation: the map is fitted by least squares, to which scales make
-no difference (reconstructed).
+The stitching layers of Yang et al., "Deep model reassembly" (NeurIPS 2022, arXiv 2210.17409), are
+trained, with normalisation and LeakyReLU(0.1); here there is no normalisation, since a map that is
+fitted by least squares finds the scales itself, and ReLU (reconstructed). ReLU suits parts whose
+native inputs are not negative, as those of all models here are but mobilenetv2: its blocks end
+without ReLU, so of their native values, to which the map is fitted, the negative ones are clipped.
 """
 
 from __future__ import annotations

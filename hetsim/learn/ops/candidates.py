@@ -21,6 +21,8 @@ from hetsim.learn.ops.transfer import take
 
 POSITIONS = 4
 """Parts of a model."""
+_DEEPER = ("resnet8", "plain_cnn", "resnet20", "resnet56", "cnn1d")
+"""Models for pictures and for signals that can be cut, from few blocks to many."""
 
 
 class Candidate(NamedTuple):
@@ -68,9 +70,26 @@ def candidates(
     blocks = whole.blocks - 1
     if not 1 <= positions <= blocks:
         raise SpecError(
-            f'model "{whole.name}" has {blocks} blocks before its classifier, which are not '
-            f"enough for {positions} parts",
-            remedy="Choose fewer parts, or a deeper model such as resnet8 or plain_cnn.",
+            f'model "{whole.name}" has {_counted(blocks, "block")} before its classifier, not '
+            f"enough for {_counted(positions, 'part')}",
+            remedy=_others(whole, positions),
         )
     ends = pairwise(number * blocks // positions for number in range(positions + 1))
     return [Candidate(model, replace(whole, part=end)) for end in ends]
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
+
+
+def _others(whole: Architecture, positions: int) -> str:
+    """The remedy: models that can be cut into so many parts, for the same samples."""
+    names: list[str] = []
+    for name in _DEEPER:
+        try:
+            blocks = Architecture.of(name, whole.shape, whole.classes).blocks - 1
+        except SpecError:  # it takes other samples
+            continue
+        names += [name] * (1 <= positions <= blocks)
+    deeper = f"; or a deeper model: {', '.join(names)}" if names else ""
+    return f"Choose fewer parts, 1 at least{deeper}."

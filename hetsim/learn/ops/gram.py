@@ -7,7 +7,8 @@ a stitch, whose rows are the places of activations and whose targets are what a 
 model for the same samples; and a classifier, whose rows are the features of samples and whose
 targets are 1 for the label and 0 for the others.
 
-Sums are taken in float64, in the order of the rows. As a message they are float32.
+Sums are taken and sent in float64, in the order of the rows: rounded to float32 they would no
+longer give the map of all rows, nor always one at all.
 """
 
 from __future__ import annotations
@@ -171,7 +172,7 @@ def _named(*inputs: Ref[Any], cost: Cost, **args: Any) -> Ref[Gram]:
 
 def _sent(columns: int, targets: int) -> Bytes:
     """X'X and X'Y as they are, and two numbers."""
-    return FLOAT * (columns * (columns + targets) + 2)
+    return _DOUBLE * (columns * (columns + targets) + 2)
 
 
 # --- what it takes --------------------------------------------------------------------------------

@@ -95,8 +95,13 @@ def named(number: int, part: State, stitch: State | None) -> State:
 
 
 def fitted(architecture: Architecture, state: State) -> State:
-    """The same values in the shapes that the architecture gives them: linear maps as kernels."""
-    return {name: state[name].reshape(shape) for name, shape in shapes(architecture).items()}
+    """The same values in the shapes that the architecture gives them: linear maps as kernels.
+
+    Each has memory of its own, so that the network can be kept although two of its maps are one.
+    """
+    return {
+        name: state[name].reshape(shape).clone() for name, shape in shapes(architecture).items()
+    }
 
 
 def _stitched(ref: Ref[State], inputs: Sequence[Any], resident: Resident) -> State:

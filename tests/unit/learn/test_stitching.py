@@ -84,10 +84,21 @@ def test_a_model_is_cut_into_parts_of_about_as_many_blocks(
 
 
 def test_too_many_parts_are_refused() -> None:
-    for name, positions in (("resnet8", 5), ("small_cnn", 4), ("logistic", 1), ("resnet8", 0)):
-        with pytest.raises(SpecError, match="not enough") as refusal:
+    """The remedy names models for such samples that can be cut, and the number is in good order."""
+    for name, positions, has, remedy in (
+        ("resnet8", 5, "4 blocks", "fewer parts, 1 at least; or a deeper model: plain_cnn, res"),
+        ("small_cnn", 4, "3 blocks", "deeper model: resnet8, plain_cnn, resnet20, resnet56."),
+        ("mlp", 4, "1 block ", "deeper model: resnet8"),
+        ("logistic", 1, "0 blocks", "deeper model: resnet8"),
+        ("resnet8", 0, "4 blocks", "Choose fewer parts, 1 at least."),
+    ):
+        with pytest.raises(SpecError, match=f"has {has}.*not enough") as refusal:
             ops.candidates(untrained(name), SHAPE, CLASSES, positions=positions)
-        assert "deeper" in refusal.value.remedy
+        assert remedy in refusal.value.remedy
+    signals = untrained("mlp", (1, 64))
+    with pytest.raises(SpecError, match="enough for 2 parts") as refusal:
+        ops.candidates(signals, (1, 64), CLASSES, positions=2)
+    assert refusal.value.remedy.endswith("deeper model: cnn1d.")
 
 
 def test_a_part_that_knows_colours_sees_grey_pictures_of_another_size(lab: Lab) -> None:
@@ -218,6 +229,25 @@ def test_a_padded_stitch_passes_channels_on() -> None:
     assert torch.equal(found["weight"][:16], torch.eye(16))
     assert not found["weight"][16:].any()
     assert not found["bias"].any()
+
+
+def test_a_store_takes_a_network_two_of_whose_maps_are_one(
+    resident: Resident, tmp_path: Path
+) -> None:
+    """Two stitches of the same size that nothing is fitted to."""
+    chosen = ops.candidates(untrained("plain_cnn"), SHAPE, CLASSES, positions=8)[:3]
+    one = ops.padded(ops.stitched(chosen[:1], []), chosen[1])
+    two = ops.padded(ops.stitched(chosen[:2], [one]), chosen[2])
+    assert one.key == two.key
+    network = ops.stitched(chosen, [one, two])
+    lab = Lab(Inline(), Store(tmp_path), resident)
+    state = value(lab, network)
+    lab.close()
+    memory = [tensor.untyped_storage().data_ptr() for tensor in state.values()]
+    assert len(set(memory)) == len(memory)
+    assert torch.equal(state["stitch1.layer.weight"], state["stitch2.layer.weight"])
+    again = decode(encode(state))
+    assert all(torch.equal(again[name], tensor) for name, tensor in state.items())
 
 
 # --- scores ---------------------------------------------------------------------------------------
@@ -391,7 +421,7 @@ def test_sums_and_maps_weigh_what_they_send(
     prefix = ops.stitched([positions[0][0]], [])
     sums = [ops.grams(prefix, positions[1][3], each, batch=10, seed=1) for each in shards]
     d, q = 16 + 1, 64
-    assert sums[0].nbytes == 4 * (d * d + d * q + 2)
+    assert sums[0].nbytes == 8 * (d * d + d * q + 2)
     assert (sums[0].cost.samples, sums[0].cost.steps) == (30, 3)
     ahead = positions[1][3].ahead
     assert ahead is not None
@@ -406,7 +436,7 @@ def test_sums_and_maps_weigh_what_they_send(
     assert total.nbytes == sums[0].nbytes
     assert ops.ridge(total).nbytes == 4 * d * q
     head = ops.head_grams(prefix, shards[0])
-    assert head.nbytes == 4 * (17 * 17 + 17 * CLASSES + 2)
+    assert head.nbytes == 8 * (17 * 17 + 17 * CLASSES + 2)
     assert head.cost.samples == 30
     assert ops.ridge(head, penalty=None).cost.flops > ops.ridge(head).cost.flops
     with pytest.raises(ValueError, match="sums of sizes"):

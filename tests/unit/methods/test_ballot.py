@@ -100,7 +100,9 @@ def test_the_order_in_which_votes_come_changes_nothing(
         for each in (votes, dict(reversed(votes.items())))
     )
     assert there == back
-    assert there.values[there.winner] == max(there.values.values())
+    proposed = set[int]().union(*votes.values()) or set(range(5))
+    assert there.winner in proposed
+    assert there.values[there.winner] == max(there.values[block] for block in proposed)
     assert isclose(sum(there.weights.values()), 1.0)
 
 
@@ -114,6 +116,13 @@ def test_values_stay_finite_and_weights_stay_shares(
         assert all(0.0 <= weight <= 1.0 for weight in election.weights.values())
         held.reward(election, worth)
         assert all(abs(value) <= 2.0 for value in held.values.values())
+
+
+def test_what_nobody_proposes_does_not_win_though_all_that_is_proposed_scores_below_zero() -> None:
+    votes = {name: best({0: -0.03, 1: -0.02, 2: -0.01, 3: -0.5}, 3) for name in SAMPLES}
+    election = ballot("uniform").elect([0, 1, 2, 3], votes, SAMPLES)
+    assert election.values[3] == 0.0
+    assert election.winner == 2
 
 
 def test_of_equals_the_first_one_wins() -> None:

@@ -58,7 +58,7 @@ def body(name: str) -> int:
 
 def sums(before: int, after: int) -> int:
     """Bytes of X'X and X'Y, with a column of ones, and of two numbers (squares and rows)."""
-    return FLOAT * ((before + 1) ** 2 + (before + 1) * after) + ID
+    return 8 * ((before + 1) ** 2 + (before + 1) * after + 2)
 
 
 def linear(before: int, after: int) -> int:
@@ -140,6 +140,30 @@ def test_the_pool_is_sent_anew_if_that_is_asked_for() -> None:
     more = body(PLAIN) + body(WIDE) + network
     assert anew.summary["bytes_down"] == once.summary["bytes_down"] + 4 * more
     assert anew.summary["bytes_up"] == once.summary["bytes_up"]
+
+
+def test_who_gets_the_network_with_the_pool_does_not_pay_for_its_stitches_again() -> None:
+    """The third block is scored by somebody who was not there when the first stitch was made."""
+    parts = f"{WIDE}/1, {PLAIN}/2, {WIDE}/3"
+    fixed = f"zoo: [{PLAIN}, {WIDE}], positions: 3, winners: [{parts}]"
+    names = ID * (2 + 1 + 2 + 1)
+
+    def told(resend: str) -> list[float]:
+        """What the sixth device that is asked receives; the first stitch came with the fifth."""
+        played = costs(
+            f"{fixed}, resend_pool: {resend}", "selection={name: round_robin, cohort: 1}"
+        )
+        book = played.trace.participations[5]
+        return [
+            span.size for span in played.trace.spans
+            if span.actor == book.device and span.kind == "download"
+            and book.t0 <= span.t0 < book.t1
+        ]  # fmt: skip
+
+    [message] = told("false")
+    assert message > names
+    *pool_and_network, last = told("true")
+    assert (len(pool_and_network), last) == (3, names)
 
 
 def test_who_only_gets_the_result_does_not_get_the_pool() -> None:
@@ -327,12 +351,15 @@ def test_a_governor_that_knows_the_deadline_takes_its_time_and_is_in_time() -> N
     [
         ("zoo: []", "the zoo is empty"),
         (f"zoo: [{PLAIN}, {PLAIN}]", "twice"),
-        ("zoo: [plain_cnn@wide]", "has no width"),
+        ("zoo: [plain_cnn@wide]", "width of \"plain_cnn@wide\" is no number above 0 and up to 16"),
+        ("zoo: [plain_cnn@inf]", "up to 16"), ("zoo: [plain_cnn@1e9]", "up to 16"),
+        ("zoo: [plain_cnn@nan]", "up to 16"), ("zoo: [plain_cnn@-1]", "up to 16"),
         ("positions: 0", "positions is 0"),
         ("batch: 3", "batch is 3"), ("at_once: 0", "at_once is 0"),
         ("epsilon: 1.5", "between 0"),
         ("tau: 0", "tau is 0"),
-        ("deadline: 0 s", "deadline is 0"),
+        ("deadline: 0 s", "deadline is 0.0\n.*Give a time above 0, or `none`"),
+        ("deadline_factor: 0", "deadline_factor is 0.0\n.*Give a number above 0, or `none`"),
         ("stitch: pad, score: mix", "fits nothing"),
         (f"{SMALL}, winners: [{WIDE}/1]", "1 winners for 2 positions"),
         (f"{SMALL}, winners: [{WIDE}/1, {PLAIN}/3]", "no block"),
@@ -357,10 +384,23 @@ def test_refuses_models_that_cannot_be_cut_so_often(options: str) -> None:
               f"{options}, winners: [logistic/1, logistic/2, logistic/3, logistic/4]")  # fmt: skip
 
 
-def test_the_server_cannot_judge_by_a_source_of_other_samples() -> None:
-    source = "task.source={data: {name: synthetic}, samples: 64, epochs: 1}"
-    with pytest.raises(SpecError, match="no samples like those of the task"):
-        costs(f"{FIXED}, reward: proxy", source)
+@pytest.mark.parametrize(
+    ("source", "what"),
+    [
+        ("{data: {name: synthetic}, samples: 64, epochs: 1}", "no samples like those of the task"),
+        ("{samples: 3, epochs: 1}", "has 3 samples, and judging takes 4"),
+    ],
+)
+def test_the_server_cannot_judge_by_any_source(source: str, what: str) -> None:
+    """Known before anything is pre-trained; a source by which nobody judges may be like that."""
+    chosen = f"task.source={source}"
+    with pytest.raises(SpecError, match=what) as refusal:
+        given(f"{SMALL}, reward: proxy", chosen)
+    assert refusal.value.key == "task.source"
+    assert refusal.value.where
+    assert "`reward: peer`" in refusal.value.remedy
+    for others in ("reward: peer", "reward: proxy, weights: uniform"):
+        given(f"{SMALL}, {others}", chosen)
 
 
 # --- the topology ---------------------------------------------------------------------------------

@@ -141,8 +141,31 @@ def test_a_required_option_must_be_there() -> None:
 
 @pytest.mark.parametrize(("given", "says"), [({"rounds": 0}, "rounds must"), ({"share": 1}, "too")])
 def test_what_the_plug_in_refuses_gets_a_place(given: dict[str, Any], says: str) -> None:
-    with pytest.raises(SpecError, match=rf"x\.yaml: method: {says}"):
+    with pytest.raises(SpecError, match=rf"x\.yaml: method[.a-z]*: {says}"):
         options.make(Everything, {"rounds": 1, **given}, where=lambda key: "x.yaml", key="method")
+
+
+def test_a_refusal_without_a_remedy_is_told_the_defaults() -> None:
+    def refuse(*, depth: int = 3, rate: Rate = 1e6, must: int) -> None:
+        raise ValueError(f"too deep: {depth}")
+
+    with pytest.raises(SpecError) as error:
+        options.make(refuse, {"depth": 9, "must": 1})
+    assert error.value.remedy.startswith("Its defaults are: depth: 3, rate: ")
+    assert "must" not in error.value.remedy
+
+
+def test_a_refusal_that_begins_with_an_option_gets_its_place() -> None:
+    def refuse(*, depth: int = 1, width: int = 1) -> None:
+        raise SpecError(f"depth is {depth}")
+
+    def told(**given: int) -> tuple[str, str]:
+        with pytest.raises(SpecError) as error:
+            options.make(refuse, given, where=lambda key: f"--set {key}", key="method")
+        return error.value.where, error.value.key
+
+    assert told(depth=0) == ("--set depth", "method.depth")
+    assert told(width=0) == ("--set ", "method")
 
 
 def test_a_factory_gets_its_arguments_first() -> None:

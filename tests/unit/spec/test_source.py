@@ -213,7 +213,7 @@ def test_published_weights_and_a_source_for_those_that_have_none(small: Path, sh
     source = made.dataset.source
     assert source is not None
     assert made.hashes["source"] == source.hash
-    assert made.weights is None
+    assert made.weights == {}
     assert made.pretraining is not None
     shape, classes = made.dataset.shape, made.dataset.classes
     known = {
@@ -244,6 +244,37 @@ def test_published_weights_alone_are_for_the_models_that_have_them(
     with pytest.raises(SpecError, match='for model "plain_cnn"') as refusal:
         made.pretraining.model(Architecture.of("plain_cnn", (1, 32, 32), 10))
     assert "data: NAME" in refusal.value.remedy
+
+
+def test_a_zoo_of_published_weights_asks_nothing_of_the_model_of_the_task(
+    small: Path, shared: Path
+) -> None:
+    """Their files are part of what is simulated; without a zoo the hash is as it ever was."""
+    few = "task.data={name: spoken_digits, train: 200, test: 50}"
+    change = ("task.source={published: true}", "task.model=resnet8", few)
+    digests: set[str] = set()
+    for zoo in (["resnet20"], ["resnet20", "resnet32"]):
+        made = scenario(
+            small, *change, f"method={{name: fedstitch, zoo: [{', '.join(zoo)}]}}",
+            data=shared / "data",
+        )  # fmt: skip
+        known = {name: digest[:8] for name, digest in made.hashes.items() if "weights" in name}
+        files = {"weights resnet20": "12fca82f", "weights resnet32": "d509ac18"}
+        assert known == {name: files[name] for name in files if name.split()[1] in zoo}
+        assert "source" not in made.hashes
+        digests.add(made.digest)
+        text = explain_topology(made.spec, shared / "data").text
+        assert all(any(f"{name}-" in line for line in text) for name in zoo)
+    assert len(digests) == 2
+    stitch = "method={name: fedstitch, zoo: [resnet20, plain_cnn]}"
+    with pytest.raises(SpecError, match='for model "plain_cnn"') as refusal:
+        scenario(small, *change, stitch, data=shared / "data")
+    assert refusal.value.key == "task.source.published"
+    mixed = "task.source={share: 20 %, published: true, epochs: 1}"
+    made = scenario(small, *change, mixed, stitch, data=shared / "data")
+    assert {name for name in made.hashes if "profile" not in name} == {
+        "data", "source", "weights resnet20",
+    }  # fmt: skip
 
 
 # --- what people and editors see ------------------------------------------------------------------
