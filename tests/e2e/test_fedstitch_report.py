@@ -13,7 +13,7 @@ from hetsim.report.binder import read_table
 
 TABLES = {
     "accuracy", "ends", "goals", "budgets", "networks", "memory", "limits", "totals", "deadlines",
-    "published",
+    "longer", "published",
 }  # fmt: skip
 
 

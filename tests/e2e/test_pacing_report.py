@@ -68,19 +68,18 @@ def run(**changes: object) -> dict[str, object]:
 
 def test_targets_are_missed_where_the_tables_say_so() -> None:
     kept = targets({"pacing": [run()]})
-    assert [each.verdict for each in kept] == [True, True, None, None, True, None, None]
+    assert [each.verdict for each in kept] == [True, True, None, None, True, None]
     missed = targets({
         "pacing": [run(regret=0.05), run(regret=0.02, met=19), run(regret=-0.001, policy="cheat")],
         "disturbed": [run(kind="job", met=8, of=10), run(kind="item", met=19)],
         "idle": [
-            {"sweep": "tx2_imdb", "ratio": 2.0, "flip_w": 1.5, "flip_seen_w": 1.4, "watts": 1.0,
-             "early_j": 10.0, "late_j": 9.0},
+            {"sweep": "tx2_imdb", "ratio": 2.0, "flip_w": 1.5, "flip_seen_w": 1.4, "watts": 1.0},
         ],
     })  # fmt: skip
-    assert [each.verdict for each in missed] == [False, False, False, True, False, False, False]
+    assert [each.verdict for each in missed] == [False, False, False, True, False, False]
     assert missed[0].worst == "5.00 % (TX2, LSTM, deadline 1.1, seed 4)"
     assert missed[1].found == "39 of 40 (97.50 %)"
 
 
 def test_what_was_not_played_is_not_seen() -> None:
-    assert [each.verdict for each in targets({})] == [None] * 7
+    assert [each.verdict for each in targets({})] == [None] * 6

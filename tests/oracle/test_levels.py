@@ -354,6 +354,10 @@ def test_dynamic_rates_are_drawn_each_round_and_yield_to_memory() -> None:
     tight = tiny(f"method={{{options}}}", CNN, f'fleet[0].memory="{memory} B"')
     assert [taken(tight, n)["pi-0"] for n in range(60)] == [max(1, each["pi-0"]) for each in drawn]
     check_books(play(tight).trace, tight)
+    never = tiny(f"method={{{options}, proportions: [0, 1, 1]}}", CNN)
+    chosen, _ = levels(never)
+    seen = {level for number in range(60) for level in taken(never, number).values()}
+    assert (seen, chosen.top) == ({1, 2}, 1)
 
 
 def test_check_knows_what_each_device_does() -> None:

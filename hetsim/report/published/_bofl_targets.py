@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from statistics import mean
 
 from hetsim.report.numbers import NONE, significant
+from hetsim.report.published import _target
 from hetsim.report.published._bofl_published import (
     OBSERVED,
     PUBLISHED,
@@ -16,34 +17,26 @@ from hetsim.report.published._bofl_published import (
     Cell,
     Published,
 )
+from hetsim.report.published._target import NOT_RUN
 from hetsim.report.published.base import Row, Table, Tables
 
-NOT_RUN = "not run"
 _JUDGED = (2.0, 4.0)
 """Ratios whose saving is judged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """A row of the table of targets.
+class Target(_target.Target):
+    """What is to be reproduced.
 
     Attributes:
-        what: is reproduced.
         source: "stored" by the authors or "derived" from their sweeps.
         known: the number, where there is one only.
-        found: ours.
         difference: to what is known, the largest of several.
-        wanted: how near.
-        verdict: whether it is; None if it was not run.
     """
 
-    what: str
     source: str = NONE
     known: str = NONE
-    found: str = NOT_RUN
     difference: str = NONE
-    wanted: str
-    verdict: bool | None = None
 
 
 def targets(tables: Tables) -> list[Target]:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from hetsim.report.numbers import NONE, significant
+from hetsim.report.published import _target
 from hetsim.report.published._ecofed_runs import DEFAULT, Runs, column, method_name, one, ratio
+from hetsim.report.published._target import NOT_RUN
 from hetsim.report.published.base import Row, Table, Tables
 
-_NOT_RUN = "not run"
 _VGG11 = {"model": "vgg11_fc3", "data": "cifar10"}
 _ORDER = ("FedAvg", "DPFL", "FedGKT", "LGL", "EcoFed, period 1", "EcoFed")
 _LOGGED = {("FL", 10): 19.41, ("DPFL", 10): 125.10, ("EDPFL", 10): 7.84}
@@ -21,25 +22,17 @@ _RATIOS = {"FL/EDPFL": 15.1, "DPFL/EDPFL": 8.4, "FL/DPFL": 1.80}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """A row of the table of targets.
+class Target(_target.Target):
+    """What is to be reproduced.
 
     Attributes:
-        what: is reproduced.
         article, derived: the number that it states, and that of its code or of the logs.
-        found: ours.
         difference: to the article where it states a number, else to the other.
-        wanted: how near.
-        verdict: whether it is; None if it was not run.
     """
 
-    what: str
     article: str = NONE
     derived: str = NONE
-    found: str = _NOT_RUN
     difference: str = NONE
-    wanted: str
-    verdict: bool | None = None
 
 
 def targets(tables: Tables) -> list[Target]:
@@ -76,7 +69,7 @@ def _near(
         what=what,
         article=_number(article),
         derived=_number(derived),
-        found=_NOT_RUN if found is None else significant(found, 4),
+        found=NOT_RUN if found is None else significant(found, 4),
         difference=NONE if off is None else f"{100 * off:+.2f} %",
         wanted=f"± {significant(100 * within)} %",
         verdict=None if off is None else abs(off) <= within,
@@ -117,7 +110,7 @@ def _bytes(table: Table) -> Iterator[Target]:
     count = sum(each <= 0.01 for each, _ in off)
     yield Target(
         what="bytes, whole table",
-        found=f"{count} of {len(off)} within 1 %" if off else _NOT_RUN,
+        found=f"{count} of {len(off)} within 1 %" if off else NOT_RUN,
         difference=NONE if far is None else f"at most {100 * far[0]:.2f} %{worst}",
         wanted="± 1 %",
         verdict=count == len(off) if off else None,
@@ -127,7 +120,7 @@ def _bytes(table: Table) -> Iterator[Target]:
     yield Target(
         what="bytes, order of methods",
         derived=" > ".join(_ORDER),
-        found=f"so in {sum(orders)} of {len(orders)} networks" if orders else _NOT_RUN,
+        found=f"so in {sum(orders)} of {len(orders)} networks" if orders else NOT_RUN,
         wanted="in all",
         verdict=all(orders) if orders else None,
     )
@@ -194,7 +187,7 @@ def _speedups(table: Table) -> Iterator[Target]:
                 f"{_low_high(column(rows, 'fl_over_ecofed'))}, met at {met} of {len(rows)} "
                 "bandwidths"
                 if rows
-                else _NOT_RUN
+                else NOT_RUN
             ),
             difference=(f"{100 * min(known):+.0f} to {100 * max(known):+.0f} %" if known else NONE),
             wanted="± 20 %",
@@ -207,7 +200,7 @@ def _contention(table: Table) -> Target:
     most = max((row["clients"] for row in table), default=0)
     return Target(
         what="a server in demand, beside the closed form",
-        found=f"up to {most} clients" if table else _NOT_RUN,
+        found=f"up to {most} clients" if table else NOT_RUN,
         difference=f"at most {100 * max(off):.4f} %" if off else NONE,
         wanted="± 1 %",
         verdict=max(off) <= 0.01 if off else None,
@@ -237,7 +230,7 @@ def _fewer_bytes(runs: Runs) -> Iterator[Target]:
         found=(
             " > ".join(f"{significant(max(each) / 1e6)} MB" for each in known)
             if len(known) == len(names)
-            else _NOT_RUN
+            else NOT_RUN
         ),
         wanted="exact order",
         verdict=(
@@ -269,13 +262,13 @@ def _adaptive(table: Table) -> Iterator[Target]:
     static, changing = factors("static"), factors("4g")
     yield Target(
         what="chosen cuts beside the best one for all, static network",
-        found=f"{_low_high(static)} times as fast" if static else _NOT_RUN,
+        found=f"{_low_high(static)} times as fast" if static else NOT_RUN,
         wanted="not more than 2 % slower",
         verdict=min(static) >= 1.0 / 1.02 if static else None,
     )
     yield Target(
         what="chosen cuts beside the best one for all, 4G trace",
-        found=f"{_low_high(changing)} times as fast" if changing else _NOT_RUN,
+        found=f"{_low_high(changing)} times as fast" if changing else NOT_RUN,
         wanted="faster",
         verdict=min(changing) > 1.0 if changing else None,
     )
@@ -287,6 +280,6 @@ def _number(value: float | None) -> str:
 
 def _low_high(values: Sequence[float]) -> str:
     if not values:
-        return _NOT_RUN
+        return NOT_RUN
     low, high = significant(min(values)), significant(max(values))
     return low if low == high else f"{low} to {high}"

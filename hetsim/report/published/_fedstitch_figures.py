@@ -40,7 +40,7 @@ def draw_energy(figure: Figure, runs: Runs) -> None:
     """Stacked bars of what all clients draw in a whole run, a panel a skew of labels."""
     all_axes: Any = figure.subplots(1, len(runs.alphas), sharey=True, squeeze=False)[0]
     for axes, alpha in zip(all_axes, runs.alphas, strict=True):
-        places = [place for place in runs.places if runs.named(*place, alpha)]
+        places = runs.everywhere
         for y, place in enumerate(places):
             rows = runs.named(*place, alpha)
             start = 0.0

@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean
+from typing import Any
 
 from hetsim.report.numbers import NONE, significant
+from hetsim.report.published._target import NOT_RUN
 from hetsim.report.published.base import Row, Table
 
 STITCHED = "FedStitch"
 DEFAULT, MAX_CLOCKS, UNIFORM, WHOLE_POOL = "default", "no DVFS", "uniform votes", "whole pool"
-VARIANTS = (DEFAULT, MAX_CLOCKS, UNIFORM, WHOLE_POOL)
+ALONE = " alone"
+"""How variants with one network in the zoo end."""
 BLIND, EXCLUSIVE, ALL_SMALL = "memory-blind", "exclusive", "all-small"
 TIGHT, LOOSE, NO_LIMIT = "tight", "loose", "blind"
 ACCOUNTS = {
     "total": "device_j", "active": "device_active_j", "participant": "device_participant_j",
 }  # fmt: skip
-NOT_RUN = "not run"
 
 
 def name_of(row: Row) -> str:
@@ -107,6 +109,31 @@ class Runs:
         """Every way and memory, in their order."""
         return list(dict.fromkeys((name_of(row), row["memory"]) for row in self.table))
 
+    @property
+    def everywhere(self) -> list[tuple[str, str]]:
+        """Every way and memory that is there at each skew of labels with baselines."""
+        return [
+            place for place in self.places
+            if all(self.named(*place, alpha) for alpha in self.alphas)
+        ]  # fmt: skip
+
+    @property
+    def variants(self) -> list[str]:
+        """Of FedStitch in tight memory, in their order."""
+        rows = (row for row in self.table if row["method"] == STITCHED and row["memory"] == TIGHT)
+        return list(dict.fromkeys(row["variant"] for row in rows))
+
+    @property
+    def unfinished(self) -> tuple[int, int]:
+        """Runs of baselines whose last score is their best, and runs of baselines."""
+        scores: dict[tuple[Any, ...], list[tuple[int, float]]] = {}
+        for row in self.curves:
+            if row["method"] != STITCHED:
+                place = tuple(row[name] for name in ("method", "alpha", "memory", "seed"))
+                scores.setdefault(place, []).append((row["round"], row["accuracy"]))
+        found = scores.values()
+        return sum(max(each)[1] >= max(score for _, score in each) for each in found), len(found)
+
     def ends(
         self, alpha: float, method: str, memory: str = TIGHT, variant: str = DEFAULT
     ) -> dict[int, Row]:
@@ -138,6 +165,17 @@ class Runs:
         return {
             seed: ours[seed]["final"] - row["best"] for seed, row in theirs.items() if seed in ours
         }
+
+    def alone(self, alpha: float) -> dict[str, dict[int, float]]:
+        """Accuracy at the end with one network in the zoo, by network and seed."""
+        found = {
+            variant.removesuffix(ALONE): self.ends(alpha, STITCHED, variant=variant)
+            for variant in self.variants if variant.endswith(ALONE)
+        }  # fmt: skip
+        return {
+            model: {seed: row["final"] for seed, row in rows.items()}
+            for model, rows in found.items() if rows
+        }  # fmt: skip
 
     def ablated(self, alpha: float, variant: str, of: Callable[[Row], float | None]) -> list[float]:
         """By seed, something of FedStitch less the same of a variant."""

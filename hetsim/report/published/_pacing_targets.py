@@ -8,10 +8,10 @@ from statistics import mean
 from typing import Any
 
 from hetsim.report.numbers import NONE
+from hetsim.report.published import _target
 from hetsim.report.published._bofl_published import words_of
 from hetsim.report.published.base import Row, Table, Tables
 
-NOT_SEEN = "not seen"
 FEEDBACK = "deadline_feedback"
 _REGRET, _MET, _DISTURBED = 3.0, 98.0, 95.0
 """Percent: most joules above the bound, fewest deadlines met, and of those the fastest meets."""
@@ -21,22 +21,14 @@ KINDS = {"job": "one factor a job", "item": "one factor a minibatch"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """A row of the table of targets.
+class Target(_target.Target):
+    """What is to be reached, in the mean or in all.
 
     Attributes:
-        what: is to be reached.
-        found: what was, in the mean or in all.
         worst: the worst cell.
-        wanted: the bound.
-        verdict: whether it is kept; None if nothing was seen.
     """
 
-    what: str
-    found: str = NOT_SEEN
     worst: str = NONE
-    wanted: str
-    verdict: bool | None = None
 
 
 def targets(tables: Tables) -> list[Target]:
@@ -49,7 +41,6 @@ def targets(tables: Tables) -> list[Target]:
         *(_shaken(shaken, kind, words) for kind, words in KINDS.items()),
         _bound(tables.get("pacing", ())),
         _flips(tables.get("idle", ())),
-        _chosen(tables.get("idle", ())),
     ]
 
 
@@ -136,17 +127,3 @@ def _flips(idle: Table) -> Target:
 def _off(row: Row) -> float:
     seen = row["flip_seen_w"]
     return 1.0 if seen is None else abs(seen / row["flip_w"] - 1.0)
-
-
-def _chosen(idle: Table) -> Target:
-    """At 0, 50 and 100 % of the lowest power: the cheaper way is the one the formula names."""
-    what = "the cheaper of the two at a resting power of 0, 50 and 100 % of the lowest power"
-    rows, wanted = flipping(idle), "as the formula says"
-    if not rows:
-        return Target(what=what, wanted=wanted)
-    right = [(row["early_j"] < row["late_j"]) == (row["watts"] < row["flip_w"]) for row in rows]
-    early = sum(row["early_j"] < row["late_j"] for row in rows)
-    return Target(
-        what=what, wanted=wanted, verdict=all(right),
-        found=f"{sum(right)} of {len(right)}: {early} early, {len(rows) - early} stretched",
-    )  # fmt: skip

@@ -15,7 +15,8 @@ from typing import Any
 from hetsim.report.numbers import NONE
 from hetsim.report.published import _bofl_figures as figures
 from hetsim.report.published._bofl_published import CLAIM, PUBLISHED, RATIOS, words_of
-from hetsim.report.published._bofl_targets import NOT_RUN, Target, of, spread, targets
+from hetsim.report.published._bofl_targets import Target, of, spread, targets
+from hetsim.report.published._target import tally
 from hetsim.report.published.base import Chapter, Chart, Grid, Need, Page, Row, Table, Tables
 
 _SCALES: dict[str, dict[str, Any]] = {
@@ -59,17 +60,12 @@ class Bofl:
 
 
 def _lead(runs: Table, facts: Table, found: Sequence[Target]) -> str:
-    met, missed, absent = (
-        sum(each.verdict == verdict for each in found) for verdict in (True, False, None)
-    )
-    not_met = [each.what for each in found if each.verdict is False]
     sentences = (
         _said_of_saving(runs),
         _said_of_exactness(found),
         _said_of_feedback(runs),
         _said_of_claim(runs, facts),
-        f"Targets: {met} met, {missed} not met, {absent} {NOT_RUN}."
-        + (f" Not met: {'; '.join(not_met)}." if not_met else ""),
+        f"Targets: {tally(found)}",
     )
     return "\n".join(
         (
@@ -146,7 +142,6 @@ def _said_of_claim(runs: Table, facts: Table) -> str:
 
 
 def _targets(found: Sequence[Target]) -> Chapter:
-    words = {True: "met", False: "**not met**", None: NOT_RUN}
     return Chapter(
         title="Targets",
         parts=(
@@ -159,7 +154,7 @@ def _targets(found: Sequence[Target]) -> Chapter:
                 columns=("target", "source", "known", "hetsim", "difference", "wanted", "verdict"),
                 rows=[
                     (each.what, each.source, each.known, each.found, each.difference, each.wanted,
-                     words[each.verdict])
+                     each.word)
                     for each in found
                 ],
             ),

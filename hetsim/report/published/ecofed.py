@@ -24,9 +24,9 @@ from hetsim.report.published._ecofed_runs import (
     spread,
 )
 from hetsim.report.published._ecofed_targets import Target, targets
+from hetsim.report.published._target import NOT_RUN, tally
 from hetsim.report.published.base import Chapter, Chart, Grid, Need, Page, Row, Table, Tables
 
-_NOT_RUN = "not run"
 _SCALES: dict[str, dict[str, dict[str, Any]]] = {
     "smoke": {
         "split_bytes": {"models": ["resnet9"], "data": ["cifar10"], "workers": 1},
@@ -123,9 +123,6 @@ def _table(tables: Tables, name: str) -> Table:
 
 
 def _lead(tables: Tables, runs: Runs, found: Sequence[Target]) -> str:
-    met, missed, absent = (
-        sum(each.verdict == verdict for each in found) for verdict in (True, False, None)
-    )
     said = (
         _said_of_bytes(_table(tables, "bytes")),
         _said_of_boards(_table(tables, "edpfl_ratios")),
@@ -133,8 +130,7 @@ def _lead(tables: Tables, runs: Runs, found: Sequence[Target]) -> str:
         _said_of_overlap(_table(tables, "times")),
         _said_of_joules(_table(tables, "joules")),
         *_said_of_accuracy(runs),
-        f"Targets: {met} met, {missed} not met, {absent} {_NOT_RUN}."
-        + ("" if not missed else f" Not met: {'; '.join(_missed(found))}."),
+        f"Targets: {tally(found)}",
     )
     return "\n".join(
         (
@@ -152,17 +148,13 @@ def _lead(tables: Tables, runs: Runs, found: Sequence[Target]) -> str:
     )
 
 
-def _missed(found: Sequence[Target]) -> list[str]:
-    return [each.what for each in found if each.verdict is False]
-
-
 def _said_of_bytes(table: Table) -> str:
     def times(method: str) -> str:
         value = ratio(
             one(table, model="vgg11_fc3", data="cifar10", method=method),
             one(table, model="vgg11_fc3", data="cifar10", **DEFAULT), "mib",
         )  # fmt: skip
-        return _NOT_RUN if value is None else f"{value:.1f}"
+        return NOT_RUN if value is None else f"{value:.1f}"
 
     return (
         f"Bytes, VGG-11 on ten classes: EcoFed sends {times('fedavg')} times less than FedAvg "
@@ -179,7 +171,7 @@ def _said_of_boards(table: Table) -> str:
     return (
         "Two Raspberry Pi 4, fitted without a run of EcoFed (EDPFL, as the logs call it, played "
         "with overlap as the logged code sends), ratios of seconds a round: "
-        f"{'; '.join(parts) or _NOT_RUN}. The fit is not blind and rests on what is expected of a "
+        f"{'; '.join(parts) or NOT_RUN}. The fit is not blind and rests on what is expected of a "
         "board, see below."
     )
 
@@ -188,10 +180,10 @@ def _said_of_speed(table: Table) -> str:
     parts: list[str] = []
     for device, rows in _by(table, "device"):
         values = column(rows, "fl_over_ecofed")
-        parts.append(f"{_low_high(values) if values else _NOT_RUN} with {device}")
+        parts.append(f"{_low_high(values) if values else NOT_RUN} with {device}")
     return (
         "With a server so fast that EcoFed is 2.86 times as fast as DPFL, how many times as fast "
-        f"as FedAvg it is (the article: up to 21): {'; '.join(parts) or _NOT_RUN}; least and "
+        f"as FedAvg it is (the article: up to 21): {'; '.join(parts) or NOT_RUN}; least and "
         "highest over the bandwidths, by account of the board."
     )
 
@@ -205,7 +197,7 @@ def _said_of_overlap(table: Table) -> str:
         if alone
     ]
     return "Overlap, which the authors' seconds do not have, makes a round of EcoFed " + (
-        f"{_low_high(gains)} times as fast." if gains else f"{_NOT_RUN}."
+        f"{_low_high(gains)} times as fast." if gains else f"{NOT_RUN}."
     )
 
 
@@ -222,7 +214,7 @@ def _said_of_joules(table: Table) -> str:
     return (
         "Joules, hetsim's own extension: in equally many rounds the devices of DPFL draw this many "
         "times what those of EcoFed draw (total/active/participant): "
-        f"{'; '.join(parts) or _NOT_RUN}."
+        f"{'; '.join(parts) or NOT_RUN}."
     )
 
 
@@ -234,7 +226,6 @@ def _said_of_accuracy(runs: Runs) -> list[str]:
 
 
 def _targets(found: Sequence[Target]) -> Chapter:
-    words = {True: "met", False: "**not met**", None: _NOT_RUN}
     return Chapter(
         title="Targets",
         parts=(
@@ -247,7 +238,7 @@ def _targets(found: Sequence[Target]) -> Chapter:
                          "verdict"),
                 rows=[
                     (each.what, each.article, each.derived, each.found, each.difference,
-                     each.wanted, words[each.verdict])
+                     each.wanted, each.word)
                     for each in found
                 ],
             ),
@@ -425,7 +416,7 @@ def _boards(tables: Tables) -> Chapter:
             )
         )  # fmt: skip
     else:
-        parts.append(f"Round by round: {_NOT_RUN}.")
+        parts.append(f"Round by round: {NOT_RUN}.")
     parts.append(
         _grid(
             ("ratio", "logged", "simulated", "left open"),
@@ -672,12 +663,12 @@ def _method(settings: Mapping[str, Mapping[str, Any]]) -> Chapter:
 
 def _chapter(title: str, words: str, rows: Sequence[Any], *parts: str | Grid | Chart) -> Chapter:
     """A chapter that says so where there is nothing to show."""
-    return Chapter(title=title, parts=(words, *(parts if rows else (f"{_NOT_RUN.capitalize()}.",))))
+    return Chapter(title=title, parts=(words, *(parts if rows else (f"{NOT_RUN.capitalize()}.",))))
 
 
 def _grid(columns: Sequence[str], rows: Sequence[Sequence[str]], source: str = "") -> Grid | str:
     if not rows:
-        return f"{source or columns[0]}: {_NOT_RUN}."
+        return f"{source or columns[0]}: {NOT_RUN}."
     return Grid(columns=columns, rows=rows, source=source)
 
 

@@ -17,13 +17,13 @@ from hetsim.report.published._bofl_published import words_of
 from hetsim.report.published._pacing_targets import (
     FEEDBACK,
     KINDS,
-    NOT_SEEN,
     Target,
     cell_of,
     column,
     flipping,
     targets,
 )
+from hetsim.report.published._target import tally
 from hetsim.report.published.base import Chapter, Chart, Grid, Need, Page, Row, Table, Tables
 
 _RATIOS = (1.05, 1.1, 1.2, 1.5, 2.0, 3.0, 4.0)
@@ -68,18 +68,13 @@ class Pacing:
 
 
 def _lead(runs: Table, shaken: Table, idle: Table, found: Sequence[Target]) -> str:
-    met, missed, absent = (
-        sum(each.verdict == verdict for each in found) for verdict in (True, False, None)
-    )
-    not_met = [each.what for each in found if each.verdict is False]
     sentences = (
         _said_of_regret(runs),
         _said_of_saving(runs),
         _said_of_disturbance(shaken),
         _said_of_rest(idle),
         _said_of_tuning(runs),
-        f"Targets: {met} met, {missed} not met, {absent} {NOT_SEEN}."
-        + (f" Not met: {'; '.join(not_met)}." if not_met else ""),
+        f"Targets: {tally(found)}",
     )
     return "\n".join(
         (
@@ -178,7 +173,6 @@ def _said_of_tuning(runs: Table) -> str:
 
 
 def _targets(found: Sequence[Target]) -> Chapter:
-    words = {True: "met", False: "**not met**", None: NOT_SEEN}
     return Chapter(
         title="Targets",
         parts=(
@@ -188,8 +182,7 @@ def _targets(found: Sequence[Target]) -> Chapter:
             Grid(
                 columns=("target", "found", "worst cell", "wanted", "verdict"),
                 rows=[
-                    (each.what, each.found, each.worst, each.wanted, words[each.verdict])
-                    for each in found
+                    (each.what, each.found, each.worst, each.wanted, each.word) for each in found
                 ],
             ),
         ),

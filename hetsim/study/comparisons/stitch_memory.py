@@ -8,7 +8,8 @@ network is the trained one with a stitch before each part. Large networks are Re
 small ones those of `_stitch_lab`.
 
 Totals are of FedStitch's four rounds and of 100 rounds of FedAvg on the boards of the lab as if
-memory were no limit, all at their highest clocks. Operations follow from the seconds that the same
+memory were no limit, all at their highest clocks; also of FedStitch whose clients keep nothing from
+one position to the next. Operations follow from the seconds that the same
 runs take on boards that compute at one rate and do nothing else (`_split.steady_board`).
 """
 
@@ -42,6 +43,7 @@ from hetsim.study.comparisons._stitch_lab import (
 
 STITCHED = "FedStitch"
 _WHOLE = "FedStitch, a whole batch forward at once"
+_ANEW = "FedStitch, pool sent anew"
 LARGE = (REFERENCE, "vgg11")
 _DEPTHS = (4, 3, 2, 1)
 """Exits of DepthFL's models, the deepest first."""
@@ -183,6 +185,7 @@ def _totals(
         for model, batch in (_TOTALS[size],)
         for name, method, count in (
             (STITCHED, fixed_outcome(_zoo(model), model), POSITIONS),
+            (_ANEW, fixed_outcome(_zoo(model), model, "resend_pool: true"), POSITIONS),
             ("FedAvg", f"{{name: fedavg, {_sgd(batch)}}}", rounds),
         )
     ]

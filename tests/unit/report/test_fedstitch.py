@@ -118,6 +118,11 @@ def tables() -> Tables:
             {"profile": "raspberry_pi_zero_2_w", "free_b": 2.5e8},
             {"profile": "raspberry_pi_4b", "free_b": 3.9e9},
         ],
+        "longer": [
+            {**row(("exclusive", "default", "tight"), 0.5, 0), "usual_rounds": 24,
+             "usual_best": 0.5, "usual_at": 24, "longer_rounds": 72, "longer_best": 0.58,
+             "longer_at": 64}
+        ],
         "deadlines": [
             {"governor": governor, "factor": factor, "seed": 0, "simulated_s": 10.0 * factor,
              **{column: 1e3 / factor for column in ACCOUNTS}, "asked": 60, "in_time": 60}
@@ -261,6 +266,61 @@ def test_a_cause_is_told_with_numbers() -> None:
         if row["variant"] == "no DVFS":
             row |= {"device_j": 5.0, "simulated_s": 20.0, "device_idle_j": 1.0}
     assert "lasts 100 % longer, in which boards that wait draw idle power: +2 J" in words(found)
+
+
+@pytest.mark.parametrize(
+    ("best", "says"),
+    [
+        (0.6, "Stitching beats the best network"),
+        (0.8, "Stitching does not beat the best network"),
+        (0.7005, "Stitching does not always beat the best network"),
+    ],
+)
+def test_the_lead_says_what_stitching_is_worth(best: float, says: str) -> None:
+    found = tables()
+    assert "Stitching" not in words(found).partition("## ")[0]
+    for (model, final), seed in product((("resnet8", best), ("plain_cnn", 0.5)), SEEDS):
+        place = ("FedStitch", f"{model} alone", "tight")
+        shift = 0.001 * (1 - seed)
+        found["ends"].append({**row(place, 0.5, seed), **end(place, 0.5), "final": final + shift})
+    lead = words(found).partition("## ")[0]
+    assert f"{says} of the zoo alone, frozen with a ridge classifier, at α = 0.5: resnet8" in lead
+    assert "uniform votes 69.0 %" in lead
+    assert "| α = 0.5 | plain_cnn alone | 50.0" in words(found).partition("## Ablations")[2]
+
+
+def test_a_variant_at_one_skew_leaves_the_energy_chart_alone(tmp_path: Path) -> None:
+    found = tables()
+    place = ("FedStitch", "padded", "tight")
+    found["ends"] += [{**row(place, 0.5, seed), **end(place, 0.5)} for seed in SEEDS]
+    text = page(tmp_path, found)
+    energy = text.partition("## Joules by component")[2].partition("\n## ")[0]
+    assert "padded" not in energy
+    assert "padded" in text.partition("## Ablations")[2]
+
+
+def test_it_is_said_how_many_baselines_still_rise() -> None:
+    found = tables()
+    runs = len([place for place in PLACES if place[0] != "FedStitch"]) * len(ALPHAS) * len(SEEDS)
+    assert f"{runs} of {runs} runs of baselines have their best score at their last" in words(found)
+    for score in found["accuracy"]:
+        if score["method"] == "exclusive" and score["round"] == 4:
+            score["accuracy"] = 0.1
+    assert f"{runs - 2 * 6} of {runs} runs of baselines" in words(found)
+    assert (
+        "Exclusive, α = 0.5, seed 0, has at best 50.0 % (round 24 of 24), and 58.0 % (round 64) in "
+        "72 rounds."
+    ) in words(found)
+
+
+def test_a_whole_batch_forward_stands_beside_the_memory_target() -> None:
+    found = tables()
+    found["memory"].append({
+        "model": "resnet18", "batch": 32, "way": "FedStitch, a whole batch forward at once",
+        "peak_b": 1.4e8,
+    })  # fmt: skip
+    [row] = [cells for what, cells in expected(words(found)).items() if what.startswith("peak mem")]
+    assert row[3] == "-78.6 %; a whole batch forward at once -50.0 %"
 
 
 @pytest.mark.parametrize("name", sorted(tables()))

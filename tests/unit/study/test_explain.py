@@ -10,7 +10,7 @@ import pytest
 from hetsim.core.errors import UnknownName
 from hetsim.core.registry import METHODS, NETWORKS
 from hetsim.spec.profile import find_profile, list_profiles, load_profile
-from hetsim.spec.schema import list_topologies
+from hetsim.spec.schema import list_topologies, load_topology
 from hetsim.study.explain import KINDS, Sheet, Table, explain, explain_topology
 from hetsim.testing.world import TOPOLOGY
 
@@ -116,6 +116,18 @@ def test_a_topology_says_what_would_be_simulated(sheet: Sheet) -> None:
     assert [row["battery"].split(" of ")[0] for row in fleet] == ["mains", "50 %", "mains"]
     assert [row["between"] for row in links] == ["ap - switch", "lte-cell - switch"]
     assert "4 devices train mlp (150,010 parameters" in sheet.text[0]
+
+
+def test_a_group_with_a_governor_of_its_own_is_shown_with_it(tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text(TOPOLOGY)
+    own = ["fleet[0].governor=performance", "fleet[1].governor=powersave"]
+    before, after = (
+        [row["device"] for row in cells(explain_topology(
+            load_topology(tmp_path / "own.yaml", overrides=["governor=powersave", *more])
+        ).tables[0])]
+        for more in ([], own)
+    )  # fmt: skip
+    assert after == [f"{before[0]}, governor performance", *before[1:]]
 
 
 def test_what_does_not_fit_is_said_before_the_run(sheet: Sheet) -> None:

@@ -25,6 +25,8 @@ from hetsim.study.simulate import Settings, simulate
 
 SCALE: dict[str, Any] = {
     "alphas": [0.1, 0.5], "seeds": [0, 1], "voting": {"alphas": [100.0], "seeds": [0, 1, 2]},
+    "apart": {"alphas": [0.5], "seeds": [0]},
+    "longer": {"alphas": [0.5], "seeds": [0], "rounds": 9},
     "samples": 20, "rounds": 6, "every": 2, "cohort": 4, "test": 60, "source": 40, "epochs": 1,
     "workers": 1,
 }  # fmt: skip
@@ -63,7 +65,7 @@ def scores(variant: Variant) -> list[dict[str, Any]]:
     """FedStitch has 0.2, 0.4, 0.6, 0.5; the others 0.1, 0.3, 0.5 every other round."""
     found = (
         dict(enumerate((0.2, 0.4, 0.6, 0.5), 1)) if spec(variant)["method"]["name"] == "fedstitch"
-        else {2: 0.1, 4: 0.3, 6: 0.5}
+        else {2: 0.1, 4: 0.3, 6: 0.5} | ({8: 0.7} if count(variant) > 8 else {})
     )  # fmt: skip
     row = dict.fromkeys(stitching._SCORED, 1.0)
     return [{**row, "round": number, "accuracy": each} for number, each in found.items()]
@@ -110,11 +112,13 @@ def test_all_baselines_have_one_task_and_one_training(
         (1, 32, 0.05, 0.9, 0.0)
     }
     assert {each["governor"]["name"] for each in trained} == {"performance"}
-    assert {count(each) for each in asked[0]} == {6, 4}
+    assert {count(each) for each in asked[0]} == {6, 4, 1}
 
 
 def test_an_ablation_differs_in_one_thing(asked: list[list[Variant]], tmp_path: Path) -> None:
-    compare(tmp_path, alphas=[0.1], seeds=[0], voting={"alphas": [], "seeds": []})
+    compare(
+        tmp_path, alphas=[0.5], seeds=[0], voting={"alphas": [], "seeds": []},
+    )  # fmt: skip
     stitched = [each for each in map(spec, asked[0]) if each["method"]["name"] == "fedstitch"]
     default, *others = [each for each in stitched if each["fleet"] == stitched[0]["fleet"]]
     assert default["governor"]["name"] == "deadline_feedback"
@@ -128,7 +132,12 @@ def test_an_ablation_differs_in_one_thing(asked: list[list[Variant]], tmp_path: 
         }
         for each in others
     ]  # fmt: skip
-    assert changes == [{"governor": "performance"}, {"weights": "uniform"}, {"prune": False}]
+    assert changes == [
+        {"governor": "performance"}, {"weights": "uniform"}, {"prune": False},
+        *({"zoo": [model]} for model in lab.ZOO), {"positions": 1}, {"score": "function"},
+        {"stitch": "pad"}, {"pool": "free"},
+    ]  # fmt: skip
+    assert [count(each) for each in asked[0]].count(1) == 1
 
 
 def test_one_run_pretrains_while_others_need_nothing(
@@ -161,6 +170,16 @@ def test_pairs_end_where_both_have_the_lower_of_their_best(
     assert {row["alpha"] for row in rows} == {0.1, 0.5}
 
 
+def test_two_baselines_are_played_longer(asked: list[list[Variant]], tmp_path: Path) -> None:
+    rows = compare(tmp_path)["longer"]
+    assert [count(each) for each in asked[-1]] == [9, 9]
+    places = [(row["method"], row["memory"], row["alpha"], row["seed"]) for row in rows]
+    assert places == [("memory-blind", "blind", 0.5, 0), ("exclusive", "tight", 0.5, 0)]
+    for row in rows:
+        assert (row["usual_rounds"], row["usual_best"], row["usual_at"]) == (6, 0.5, 6)
+        assert (row["longer_rounds"], row["longer_best"], row["longer_at"]) == (9, 0.7, 8)
+
+
 # --- a run ----------------------------------------------------------------------------------------
 
 
@@ -187,6 +206,17 @@ def test_an_account_adds_up_and_names_what_was_stitched() -> None:
     assert 0.75 * 20 * end["pool_b"] < end["bytes_down"] < 1.25 * 20 * end["pool_b"]
     assert end["excluded"] == 0
     assert end["in_time"] <= end["asked"]
+
+
+def test_a_pool_is_as_large_as_its_networks() -> None:
+    def pool(*zoo: str) -> float:
+        trace = played(
+            lab.made_up(lab.TRAINED, lab.CLASSES, 400), *lab.room("tight", 20),
+            "selection={name: random, cohort: 4}", f"method={lab.fixed_outcome(zoo, zoo[0])}",
+        )  # fmt: skip
+        return stitching.account(trace)["end"]["pool_b"]
+
+    assert pool(lab.TRAINED, "wide_cnn") == pool(lab.TRAINED) + pool("wide_cnn")
 
 
 def test_training_has_no_stitched_network() -> None:
@@ -221,8 +251,13 @@ def test_totals_count_operations(tmp_path: Path) -> None:
         tmp_path, work=tmp_path, progress=lambda text: None, models=[], batches=[],
         networks=["small"], rounds=1, workers=1,
     )  # fmt: skip
-    ours, other = tables["totals"]
-    assert (ours["method"], other["method"]) == ("FedStitch", "FedAvg")
+    ours, anew, other = tables["totals"]
+    assert [row["method"] for row in tables["totals"]] == [
+        "FedStitch", "FedStitch, pool sent anew", "FedAvg",
+    ]  # fmt: skip
+    assert anew["bytes_up"] == pytest.approx(ours["bytes_up"], rel=1e-3)  # others may be late
+    for column in ("bytes_down", "simulated_s", "device_j"):
+        assert anew[column] > ours[column]
     whole = lab.price.training(
         lab.TRAINED, lab.SHAPE, lab.CLASSES, samples=2500, batch=32, steps=80
     )
