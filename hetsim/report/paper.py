@@ -6,12 +6,13 @@ constant, so that equal numbers give equal bytes on every machine with the pinne
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 INK, MUTED, RULE = "#171b21", "#5b6672", "#dfe3e8"
@@ -61,3 +62,25 @@ def sheet(path: Path, width: float = 9.6, height: float = 4.0, mark: str = "") -
 def plain(text: str) -> str:
     """Text in which matplotlib finds no formula."""
     return text.replace("$", r"\$")
+
+
+def logarithmic(
+    axes: Axes, name: Literal["x", "y"], steps: Sequence[float] = (1.0, 2.0, 5.0)
+) -> None:
+    """A logarithmic axis with plain numbers at these steps of a decade."""
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    axes.set(**{f"{name}scale": "log"})
+    axis = axes.xaxis if name == "x" else axes.yaxis
+    axis.set_major_locator(LogLocator(subs=steps))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(lambda value, _: f"{value:g}")
+
+
+def legend(figure: Figure, axes: Axes, most: int = 6) -> None:
+    """What the lines of `axes` are, below the figure, at most `most` beside each other."""
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=min(len(labels), most), frameon=False,
+        fontsize=8.5, labelcolor=MUTED,
+    )  # fmt: skip

@@ -38,6 +38,7 @@ from hetsim.core.registry import GOVERNORS
 from hetsim.core.rng import rng
 from hetsim.sim.governors._mix import front, mix
 from hetsim.sim.governors._pacing import Pacer, Settings, Stretch
+from hetsim.sim.governors.race_to_idle import Still
 from hetsim.study.calibrate import calibrate
 from hetsim.study.surrogate import Surrogate
 from hetsim.study.sweep import Sweep, read_sweep
@@ -232,23 +233,6 @@ def pacer(policy: str, bench: Bench, rest: Watts = 0.0) -> Pacer:
         took, drew = SWEPT * truth.times[row], SWEPT * truth.energies[row]
         made.told(Stretch(row, SWEPT), took, drew)
     return made
-
-
-class Still:
-    """Does everything at one setting."""
-
-    def __init__(self, setting: int) -> None:
-        self._setting = setting
-
-    def begin(self, items: float, seconds: Seconds) -> None:
-        """Nothing depends on it."""
-
-    def next(self, items: float, seconds: Seconds) -> Stretch:
-        """All that is left."""
-        return Stretch(self._setting)
-
-    def told(self, stretch: Stretch, seconds: Seconds, energy: Joules) -> None:
-        """Nothing depends on it."""
 
 
 def play(

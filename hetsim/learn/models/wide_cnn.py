@@ -8,11 +8,9 @@ linear layer. The sizes are assumed, so that a 3 x 32 x 32 image takes about as 
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 from torch import nn
 
-from hetsim.learn.models._chain import Block, Chain, average, halve, relu
+from hetsim.learn.models._convolutions import Convolutions
 from hetsim.learn.models._shape import require, scaled
 
 _CHANNELS = (64, 128, 160, 192)
@@ -29,20 +27,5 @@ def wide_cnn(shape: tuple[int, ...], classes: int, *, width: float = 1.0) -> nn.
             of a wider one's.
     """
     require("wide_cnn", shape, "channels, height, width", 5)
-    return _Network(shape[0], classes, [scaled(channels, width) for channels in _CHANNELS])
-
-
-class _Network(Chain):
-    def __init__(self, channels: int, classes: int, widths: list[int]) -> None:
-        super().__init__()
-        blocks: list[Block] = []
-        for number, (before, after) in enumerate(pairwise((channels, *widths)), 1):
-            convolution = nn.Conv2d(
-                before, after, 3, stride=2 if number == 1 else 1, padding=1, bias=False
-            )
-            self.add_module(f"conv{number}", convolution)
-            self.add_module(f"bn{number}", nn.BatchNorm2d(after))
-            pooled = (halve,) if number in _HALVED else ()
-            blocks.append((f"conv{number}", f"bn{number}", relu, *pooled))
-        self.linear = nn.Linear(widths[-1], classes)
-        self.blocks = (*blocks, (average, "linear"))
+    widths = [scaled(channels, width) for channels in _CHANNELS]
+    return Convolutions(shape[0], classes, widths, _HALVED, stride=2)

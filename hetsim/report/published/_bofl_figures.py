@@ -7,7 +7,7 @@ from itertools import accumulate
 from statistics import mean
 from typing import TYPE_CHECKING, Any
 
-from hetsim.report.paper import BLUE, GREEN, GREY, INK, MUTED, ORANGE, PLUM
+from hetsim.report.paper import BLUE, GREEN, GREY, INK, ORANGE, PLUM, legend
 from hetsim.report.published._bofl_published import CLAIM, PUBLISHED, words_of
 from hetsim.report.published._bofl_targets import of
 from hetsim.report.published.base import Row, Table
@@ -53,7 +53,7 @@ def draw_savings(figure: Figure, runs: Table) -> None:
         axes.axhline(CLAIM, color=PLUM, linewidth=1.0, linestyle=":", label="abstract: 26 %")
         axes.set(title=words_of(sweep), xlabel="latest over earliest deadline",
                  ylabel="joules saved, %")  # fmt: skip
-    _legend(figure)
+    legend(figure, figure.axes[0], 4)
 
 
 def draw_rounds(figure: Figure, rounds: Table) -> None:
@@ -73,7 +73,7 @@ def draw_rounds(figure: Figure, rounds: Table) -> None:
                      label="BoFL explores")  # fmt: skip
         axes.set(title=words_of(sweep), xlabel="round", ylabel="saved so far, %",
                  xlim=(0.5, len(top)))  # fmt: skip
-    _legend(figure)
+    legend(figure, figure.axes[0], 4)
 
 
 def draw_fronts(figure: Figure, points: Table) -> None:
@@ -94,7 +94,7 @@ def draw_fronts(figure: Figure, points: Table) -> None:
         axes.set(title=words_of(sweep), xlabel="seconds, highest clocks = 1",
                  ylabel="joules, highest clocks = 1", xlim=(0.95, _SLOWEST),
                  ylim=(None, _DEAREST))  # fmt: skip
-    _legend(figure)
+    legend(figure, figure.axes[0], 4)
 
 
 def _sweeps(table: Table) -> list[str]:
@@ -121,11 +121,3 @@ def _means(rows: Sequence[Row], by: str, column: str) -> dict[float, float]:
     for row in rows:
         values.setdefault(row[by], []).append(row[column])
     return {key: mean(each) for key, each in values.items()}
-
-
-def _legend(figure: Figure) -> None:
-    handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(
-        handles, labels, loc="outside lower center", ncols=min(len(labels), 4), frameon=False,
-        fontsize=8.5, labelcolor=MUTED,
-    )  # fmt: skip

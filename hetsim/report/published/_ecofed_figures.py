@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-from hetsim.report.paper import BLUE, GREEN, GREY, INK, MUTED, ORANGE, PLUM, SERIES, VIOLET
+from hetsim.report.paper import (
+    BLUE,
+    GREEN,
+    GREY,
+    INK,
+    MUTED,
+    ORANGE,
+    PLUM,
+    SERIES,
+    VIOLET,
+    legend,
+    logarithmic,
+)
 from hetsim.report.published._ecofed_runs import ECOFED, Runs, fleet_name, method_name
 from hetsim.report.published.base import Row, Table
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _COLOURS = {
@@ -34,7 +45,7 @@ def draw_bytes(figure: Figure, table: Table, networks: Mapping[Any, str]) -> Non
             if row["paper_mib"]:
                 axes.plot(row["paper_mib"], y, "|", color=INK, markersize=13, markeredgewidth=1.6)
         axes.set(title=networks[place], xlabel="MiB", ylim=(len(rows) - 0.4, -0.6))
-        _logarithmic(axes, "x", (1.0,))
+        logarithmic(axes, "x", (1.0,))
         axes.set_yticks(range(len(rows)), [method_name(row) for row in rows], color=INK)
 
 
@@ -58,14 +69,14 @@ def draw_times(figure: Figure, table: Table) -> None:
                     linestyle="--" if way[1] else "-",
                     label=None if way[1] else method_name(part[0]),
                 )  # fmt: skip
-            _logarithmic(axes, "x")
-            _logarithmic(axes, "y")
+            logarithmic(axes, "x")
+            logarithmic(axes, "y")
         line[0].set_ylabel(f"seconds\n{board}")
     for axes, server in zip(all_axes[0], servers, strict=True):
         axes.set_title(server)
     for axes in all_axes[-1]:
         axes.set_xlabel("Mbit/s")
-    _legend(figure, all_axes[0][0])
+    legend(figure, all_axes[0][0])
 
 
 def draw_speedups(figure: Figure, table: Table) -> None:
@@ -82,7 +93,7 @@ def draw_speedups(figure: Figure, table: Table) -> None:
             "o-", color=colour, markersize=4, label=board,
         )  # fmt: skip
     axes.set(xlabel="Mbit/s", ylabel="times as fast as FedAvg", ylim=(0, None), xlim=(0, None))
-    _legend(figure, axes)
+    legend(figure, axes)
 
 
 def draw_rounds(figure: Figure, table: Table) -> None:
@@ -100,7 +111,7 @@ def draw_rounds(figure: Figure, table: Table) -> None:
     rounds = [row["round"] + 1 for row in table]
     axes.set(xlabel="round", ylabel="seconds", xlim=(min(rounds) - 0.7, max(rounds) + 0.7))
     axes.set_xticks(rounds)
-    _legend(figure, axes)
+    legend(figure, axes)
 
 
 def draw_joules(figure: Figure, table: Table) -> None:
@@ -116,9 +127,9 @@ def draw_joules(figure: Figure, table: Table) -> None:
                     color=colour, label=account if y == 0 else None,
                 )  # fmt: skip
         axes.set(title=fleet_name(fleet), xlabel="kJ", ylim=(len(rows) - 0.5, -0.5))
-        _logarithmic(axes, "x", (1.0,))
+        logarithmic(axes, "x", (1.0,))
         axes.set_yticks(range(len(rows)), [method_name(row) for row in rows], color=INK)
-    _legend(figure, all_axes[0])
+    legend(figure, all_axes[0])
 
 
 def draw_accuracy(figure: Figure, runs: Runs) -> None:
@@ -140,8 +151,8 @@ def draw_accuracy(figure: Figure, runs: Runs) -> None:
     left.set(xlabel="simulated time, s", ylabel="test accuracy, %")
     right.set(xlabel="joules of the devices, total, kJ")
     for axes in (left, right):
-        _logarithmic(axes, "x")
-    _legend(figure, left)
+        logarithmic(axes, "x")
+    legend(figure, left)
 
 
 def draw_ablations(figure: Figure, runs: Runs) -> None:
@@ -155,8 +166,8 @@ def draw_ablations(figure: Figure, runs: Runs) -> None:
             color=colour, alpha=0.8, label=name,
         )  # fmt: skip
     axes.set(xlabel="MB of a run", ylabel="accuracy at the end, %")
-    _logarithmic(axes, "x")
-    _legend(figure, axes, 4)
+    logarithmic(axes, "x")
+    legend(figure, axes, 4)
 
 
 def _values(table: Table, name: str) -> list[Any]:
@@ -166,24 +177,3 @@ def _values(table: Table, name: str) -> list[Any]:
 
 def _colour(row: Row) -> str:
     return _COLOURS.get(method_name(row).split(",")[0], MUTED)
-
-
-def _logarithmic(
-    axes: Axes, name: Literal["x", "y"], steps: Sequence[float] = (1.0, 2.0, 5.0)
-) -> None:
-    """A logarithmic axis with plain numbers at these steps of a decade."""
-    from matplotlib.ticker import LogLocator, NullLocator
-
-    axes.set(**{f"{name}scale": "log"})
-    axis = axes.xaxis if name == "x" else axes.yaxis
-    axis.set_major_locator(LogLocator(subs=steps))
-    axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(lambda value, _: f"{value:g}")
-
-
-def _legend(figure: Figure, axes: Axes, most: int = 6) -> None:
-    handles, labels = axes.get_legend_handles_labels()
-    figure.legend(
-        handles, labels, loc="outside lower center", ncols=min(len(labels), most), frameon=False,
-        fontsize=8.5, labelcolor=MUTED,
-    )  # fmt: skip

@@ -4,9 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from statistics import mean
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from hetsim.report.paper import BLUE, GREEN, GREY, INK, MUTED, ORANGE, PLUM, SERIES, VIOLET
+from hetsim.report.paper import (
+    BLUE,
+    GREEN,
+    GREY,
+    INK,
+    MUTED,
+    ORANGE,
+    PLUM,
+    SERIES,
+    VIOLET,
+    legend,
+    logarithmic,
+)
 from hetsim.report.published._fedstitch_runs import (
     STITCHED,
     Runs,
@@ -18,7 +30,6 @@ from hetsim.report.published._fedstitch_runs import (
 from hetsim.report.published.base import Row, Table
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 COMPONENTS = {
@@ -54,7 +65,7 @@ def draw_energy(figure: Figure, runs: Runs) -> None:
         axes.set(title=skew(alpha), xlabel="kJ", ylim=(len(places) - 0.4, -0.6))
         axes.margins(x=0.15)
         axes.set_yticks(range(len(places)), [", ".join(place) for place in places], color=INK)
-    _legend(figure, all_axes[0])
+    legend(figure, all_axes[0])
 
 
 def draw_memory(figure: Figure, peaks: Table, limits: Table) -> None:
@@ -79,12 +90,12 @@ def draw_memory(figure: Figure, peaks: Table, limits: Table) -> None:
                     label=profile.replace("_", " "),
                 )  # fmt: skip
             axes.set(title=f"{model}, batches of {batch}", ylim=(len(rows) - 0.4, -0.6))
-            _logarithmic(axes, "x", (1.0,))
+            logarithmic(axes, "x", (1.0,))
             axes.set_xlim(left=1.0)
             axes.set_yticks(range(len(rows)), [row["way"] for row in rows], color=INK)
     for axes in lines[-1]:
         axes.set_xlabel("MB")
-    _legend(figure, lines[0][0])
+    legend(figure, lines[0][0])
 
 
 def draw_accuracy(figure: Figure, runs: Runs) -> None:
@@ -106,10 +117,10 @@ def draw_accuracy(figure: Figure, runs: Runs) -> None:
                 )
         left.set(title=skew(alpha), ylabel="test accuracy, %")
         for axes in (left, right):
-            _logarithmic(axes, "x")
+            logarithmic(axes, "x")
     lines[-1][0].set(xlabel="simulated time, s")
     lines[-1][1].set(xlabel="joules of all clients (total), kJ")
-    _legend(figure, lines[0][0])
+    legend(figure, lines[0][0])
 
 
 def _curves(runs: Runs, alpha: float) -> dict[tuple[str, str, int], list[Row]]:
@@ -143,7 +154,7 @@ def draw_ablations(figure: Figure, runs: Runs, variants: Sequence[str]) -> None:
                 )
         axes.set(xlabel=words, ylim=(len(variants) - 0.5, -0.5))
         axes.set_yticks(range(len(variants)), variants, color=INK)
-    _legend(figure, all_axes[0])
+    legend(figure, all_axes[0])
 
 
 def draw_deadlines(figure: Figure, table: Table) -> None:
@@ -168,25 +179,4 @@ def draw_deadlines(figure: Figure, table: Table) -> None:
         axes.set_xticks(distinct(table, "factor"))
         axes.tick_params(axis="x", labelsize=7)
     both[0].set_ylabel("joules of all clients, kJ")
-    _legend(figure, both[0])
-
-
-def _logarithmic(
-    axes: Axes, name: Literal["x", "y"], steps: Sequence[float] = (1.0, 2.0, 5.0)
-) -> None:
-    """A logarithmic axis with plain numbers at these steps of a decade."""
-    from matplotlib.ticker import LogLocator, NullLocator
-
-    axes.set(**{f"{name}scale": "log"})
-    axis = axes.xaxis if name == "x" else axes.yaxis
-    axis.set_major_locator(LogLocator(subs=steps))
-    axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(lambda value, _: f"{value:g}")
-
-
-def _legend(figure: Figure, axes: Axes, most: int = 6) -> None:
-    handles, labels = axes.get_legend_handles_labels()
-    figure.legend(
-        handles, labels, loc="outside lower center", ncols=min(len(labels), most), frameon=False,
-        fontsize=8.5, labelcolor=MUTED,
-    )  # fmt: skip
+    legend(figure, both[0])

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from statistics import mean
 from typing import TYPE_CHECKING, Any
 
-from hetsim.report.paper import BLUE, GREEN, GREY, INK, MUTED, ORANGE, PLUM
+from hetsim.report.paper import BLUE, GREEN, GREY, INK, MUTED, ORANGE, PLUM, legend
 from hetsim.report.published._bofl_published import words_of
 from hetsim.report.published._pacing_targets import FEEDBACK, KINDS
 from hetsim.report.published.base import Row, Table
@@ -44,7 +44,7 @@ def draw_joules(figure: Figure, runs: Table) -> None:
                   label="hollow: misses deadlines")  # fmt: skip
         axes.set(title=words_of(sweep), ylabel="joules, highest clocks = 1", ylim=(None, 1.03))
         _deadlines(axes, _values(rows, "ratio"))
-    _legend(figure)
+    legend(figure, figure.axes[0], 3)
 
 
 def draw_disturbed(figure: Figure, shaken: Table) -> None:
@@ -64,7 +64,7 @@ def draw_disturbed(figure: Figure, shaken: Table) -> None:
         axes.set(title=KINDS[kind], ylim=(-3.0, 103.0))
         _deadlines(axes, _values(rows, "ratio"))
     all_axes[0].set_ylabel("deadlines met, %")
-    _legend(figure)
+    legend(figure, figure.axes[0], 3)
 
 
 def draw_rest(figure: Figure, idle: Table, ratio: float) -> None:
@@ -84,7 +84,7 @@ def draw_rest(figure: Figure, idle: Table, ratio: float) -> None:
             axes.axvline(flip, color=MUTED, linewidth=1.0, linestyle=(0, (5, 4)),
                          label="flips here by the formula")  # fmt: skip
         axes.set(title=words_of(sweep), xlabel="resting power, W", ylabel="J until the deadline")
-    _legend(figure)
+    legend(figure, figure.axes[0], 3)
 
 
 def _line(axes: Axes, rows: Sequence[Row], policy: str, places: Sequence[float]) -> None:
@@ -124,11 +124,3 @@ def _by(rows: Sequence[Row], name: str) -> dict[Any, list[Row]]:
 
 def _values(table: Sequence[Row], name: str) -> list[Any]:
     return list(dict.fromkeys(row[name] for row in table))
-
-
-def _legend(figure: Figure) -> None:
-    handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(
-        handles, labels, loc="outside lower center", ncols=min(len(labels), 3), frameon=False,
-        fontsize=8.5, labelcolor=MUTED,
-    )  # fmt: skip

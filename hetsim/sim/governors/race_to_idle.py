@@ -16,12 +16,12 @@ class RaceToIdle(Paced):
     Unlike `performance` it is at the lowest clocks when there is nothing to do.
     """
 
-    def pacer(self, settings: Settings) -> Racer:
+    def pacer(self, settings: Settings) -> Still:
         """A pacer that knows nothing but which clocks are the highest."""
-        return Racer(settings.highest)
+        return Still(settings.highest)
 
 
-class Racer:
+class Still:
     """Does everything at one setting."""
 
     def __init__(self, setting: int) -> None:
