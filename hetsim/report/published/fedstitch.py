@@ -478,8 +478,8 @@ def _ablations(runs: Runs) -> Chapter:
         "match channels and are not fitted. *Free pool*: any block at any position.",
         rows,
         Chart(
-            name="ablations", caption="Accuracy, joules above base power, and blocks scored by all "
-            f"clients, a dot a seed. {_MARK}",
+            name="ablations", caption="Accuracy, joules above base power, and blocks scored at "
+            f"all positions, a dot a seed. {_MARK}",
             draw=lambda figure: figures.draw_ablations(figure, runs, runs.variants),
             height=1.8 + 0.4 * len(runs.variants),
         ),

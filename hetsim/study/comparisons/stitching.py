@@ -79,7 +79,7 @@ _EVERY_STEP = 1
 _SCORED = ("round", "accuracy", "t_s", "device_j", "energy_j", "bytes")
 _SPENT = ("rounds", "simulated_s", "device_j", "device_active_j", "device_participant_j",
           "energy_j", "active_j", "participant_j", "bytes_up", "bytes_down")  # fmt: skip
-_WINNER = re.compile(r"position \d+ of (?P<of>\d+): (?P<model>\w+)/(?P<part>\d+), of ")
+_WINNER = re.compile(r"position \d+ of (?P<of>\d+): (?P<model>\w+)/(?P<part>\d+), of (?P<among>.+)")
 """What the server notes when it has counted votes."""
 _KINDS = {
     "compute_j": ("compute_j",), "memory_j": ("memory_j",), "radio_j": ("radio_j",),
@@ -417,7 +417,7 @@ def account(trace: Trace) -> dict[str, Any]:
 
 
 def _stitched(trace: Trace) -> dict[str, Any]:
-    """The network that was stitched, how often a client scored a block, and the pool's bytes."""
+    """The network that was stitched, among how many blocks in all, and the pool's bytes."""
     told = [
         found
         for note in trace.notes
@@ -426,7 +426,6 @@ def _stitched(trace: Trace) -> dict[str, Any]:
     if not told:
         return dict.fromkeys(("stitched", "stitched_macs", "relative", "scored", "pool_b"))
     blocks = [(found["model"], int(found["part"]) - 1) for found in told]
-    devices = {row["device"] for row in trace.devices if row["role"] == "device"}
     models = len(trace.spec["method"]["zoo"])
     macs = price.stitched(blocks, SHAPE, CLASSES, positions=int(told[0]["of"])).flops / 2.0
     downloads: dict[str, list[Bytes]] = {}
@@ -437,6 +436,6 @@ def _stitched(trace: Trace) -> dict[str, Any]:
         "stitched": ", ".join(f"{found['model']}/{found['part']}" for found in told),
         "stitched_macs": macs,
         "relative": macs / multiplications(TRAINED),
-        "scored": sum(span.kind == "score" and span.actor in devices for span in trace.spans),
+        "scored": sum(len(found["among"].split(", ")) for found in told),
         "pool_b": max(sum(sizes[:models]) for sizes in downloads.values()),
     }

@@ -201,8 +201,7 @@ def test_an_account_adds_up_and_names_what_was_stitched() -> None:
     assert end["stitched"] == "wide_cnn/1, wide_cnn/2, wide_cnn/3, wide_cnn/4"
     assert 0.75 < end["relative"] < 1.25
     assert end["stitched_macs"] == end["relative"] * lab.multiplications(lab.TRAINED)
-    scoring = len(lab.ZOO) * lab.POSITIONS * 4
-    assert end["scored"] == scoring
+    assert end["scored"] == len(lab.ZOO) * lab.POSITIONS
     assert 0.75 * 20 * end["pool_b"] < end["bytes_down"] < 1.25 * 20 * end["pool_b"]
     assert end["excluded"] == 0
     assert end["in_time"] <= end["asked"]
