@@ -4,24 +4,18 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from hetsim.core.cost import Cost
 from hetsim.core.ref import Ref
 from hetsim.federation.client import Client
 from hetsim.federation.run import Run
-from hetsim.methods._sgd import Sgd
+from hetsim.methods._weighted import Weighted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Averaging(Sgd):
-    """Abstract: the server model becomes the mean of what clients make of it.
-
-    Attributes:
-        weighting: by shard size, or the same for all.
-    """
-
-    weighting: Literal["samples", "uniform"] = "samples"
+class Averaging(Weighted):
+    """Abstract: the server model becomes the mean of what clients make of it."""
 
     async def server(self, run: Run) -> None:
         """Rounds of: select, let them train, average, report."""
@@ -42,7 +36,3 @@ class Averaging(Sgd):
     @abstractmethod
     async def client(self, device: Client, model: Ref[Any]) -> Ref[Any]:
         """What a client makes of the model."""
-
-    def weigh(self, client: Client) -> float:
-        """What the client's update weighs in the mean."""
-        return float(client.samples) if self.weighting == "samples" else 1.0

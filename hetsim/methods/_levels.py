@@ -27,13 +27,14 @@ from hetsim.core.rng import rng
 from hetsim.federation.client import Client
 from hetsim.federation.run import Demand, Reply, Run
 from hetsim.learn import ops
-from hetsim.methods._sgd import Sgd, check, require
+from hetsim.methods._sgd import check, require
+from hetsim.methods._weighted import Weighted
 
 Assignment = Literal["memory", "fixed", "dynamic", "weakest"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Leveled(Sgd):
+class Leveled(Weighted):
     """Abstract: local SGD on a model as large as the device can train.
 
     Attributes:
@@ -41,7 +42,6 @@ class Leveled(Sgd):
             number in the fleet, so that `proportions` hold), dynamic (drawn in each round with
             `proportions`), weakest (for all what the weakest can train).
         proportions: of devices at each level, the largest first, on any scale; left out, equal.
-        weighting: by shard size, or the same for all.
     """
 
     accepts: ClassVar[frozenset[Demand]] = frozenset({"steps", "layers"})
@@ -119,11 +119,10 @@ class Leveled(Sgd):
         self, run: Run, model: Ref[Any], replies: Sequence[Reply[Ref[Any]]]
     ) -> Ref[Any]:
         updates = [reply.value for reply in replies]
-        even = self.weighting == "uniform"
         merged = ops.sliced_mean(
             model,
             updates,
-            [1.0 if even else float(reply.client.samples) for reply in replies],
+            [self.weigh(reply.client) for reply in replies],
             layers=[reply.layers for reply in replies],
             shards=[reply.client.data for reply in replies] if self.silent else (),
         )

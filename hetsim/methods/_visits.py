@@ -90,7 +90,7 @@ class Visits:
         self._s, self._run, self._zoo = settings, run, zoo
         self._portions = settings.looking.portions
         self._known: dict[Client, set[str]] = {client: set() for client in run.clients}
-        self._uploads: dict[Client, Seconds] = {}
+        self._asked: dict[Client, tuple[Errand, Seconds]] = {}
 
     async def pay(self, visit: Visit) -> list[Reply[Any]]:
         """Ask a cohort, again if nobody delivers in time; what is delivered."""
@@ -106,10 +106,11 @@ class Visits:
         return []
 
     def _within(self, visit: Visit, clients: Sequence[Client]) -> Seconds:
-        """The deadline of those who are asked together; notes how long they will be sending."""
+        """The deadline of those who are asked together; notes what for, and how long they send."""
         run, s = self._run, self._s
         errands = {client: self._errand(client, visit) for client in clients}
-        self._uploads |= expected(run, {client: each.up for client, each in errands.items()})
+        sending = expected(run, {client: each.up for client, each in errands.items()})
+        self._asked |= {client: (each, sending[client]) for client, each in errands.items()}
         if s.deadline is not None:
             return s.deadline
         if s.deadline_factor is None:
@@ -179,8 +180,9 @@ class Visits:
 
     async def _client(self, device: Client, visit: Visit) -> Any:
         """Receive, compute candidate after candidate, send."""
-        errand = self._errand(device, visit)
-        device.expect(self._uploads[device])
+        errand, sending = self._asked.pop(device)
+        device.expect(sending)
+        device.hasten()
         for act in errand.down:
             await act
             self._known[device].update(ref.key for ref in act.carries)
@@ -188,7 +190,6 @@ class Visits:
             self._run.has(device, visit.network)
         device.plan(sum((act.cost for act in errand.work), Cost()))
         for act in errand.work:
-            device.hasten()
             await act
         said: Any = errand.value
         if visit.hears and errand.value:

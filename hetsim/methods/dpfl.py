@@ -25,18 +25,17 @@ from hetsim.federation.client import Client
 from hetsim.federation.run import Demand, Run
 from hetsim.federation.splitting import Aim, Offer, Splitting
 from hetsim.learn import ops
-from hetsim.methods._sgd import Sgd
+from hetsim.methods._weighted import Weighted
 from hetsim.sim.requests import Compute, Stream
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Dpfl(Sgd):
+class Dpfl(Weighted):
     """Vanilla split learning, a server model for each client.
 
     Attributes:
         cut: blocks of the model that the device keeps; or what they are chosen for, client by
             client: a short round, or few joules of the devices.
-        weighting: by shard size, or the same for all.
     """
 
     accepts: ClassVar[frozenset[Demand]] = frozenset({"stale", "gateways"})
@@ -61,10 +60,6 @@ class Dpfl(Sgd):
         while run.going:
             model = await run.average(self.client, model, splitting, weigh=self.weigh)
             await run.report(model)
-
-    def weigh(self, client: Client) -> float:
-        """What the client's update weighs in the mean."""
-        return float(client.samples) if self.weighting == "samples" else 1.0
 
     def work(self, client: Client, model: Ref[Any]) -> Cost:
         """Both passes through the front; of the cut that needs least memory, if it is chosen."""
