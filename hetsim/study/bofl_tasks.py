@@ -19,7 +19,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import floor
 from pathlib import Path
 from random import Random
 
@@ -30,6 +29,7 @@ from hetsim.core.rng import entropy
 from hetsim.sim.governors._mix import front, mix
 from hetsim.sim.governors._pacing import Pacer, Settings, Stretch
 from hetsim.sim.governors.bofl import BoFL, Explorer
+from hetsim.study.pacing import pace
 from hetsim.study.surrogate import fit
 from hetsim.study.sweep import Sweep, read_sweep
 
@@ -155,20 +155,12 @@ def replay(pacer: Pacer, task: Task, deadlines: Sequence[Seconds]) -> list[Round
 
 
 def _round(pacer: Pacer, task: Task, deadline: Seconds) -> Round:
-    times, energies = task.settings.times, task.settings.energies
-    left, busy, spent = task.minibatches, 0.0, 0.0
-    pacer.begin(left, deadline)
-    while left:
-        stretch = pacer.next(left, deadline - busy)
-        count = left if stretch.items >= left else max(floor(stretch.items), 1)
-        time, energy = (count * each[stretch.setting] for each in (times, energies))
-        pacer.told(Stretch(stretch.setting, count), time, energy)
-        left, busy, spent = left - count, busy + time, spent + energy
+    job = pace(pacer, task.settings, task.minibatches, deadline)
     exploring = isinstance(pacer, Explorer)
     return Round(
         deadline=deadline,
-        busy=busy,
-        energy=spent,
+        busy=job.seconds,
+        energy=job.energy,
         phase=pacer.phase if exploring else 0,
         observed=len(pacer.observed) if exploring else 0,
     )

@@ -39,6 +39,7 @@ from hetsim.core.rng import rng
 from hetsim.sim.governors._mix import front, mix
 from hetsim.sim.governors._pacing import Pacer, Settings, Stretch
 from hetsim.sim.governors.race_to_idle import Still
+from hetsim.sim.governors.schedutil import HEADROOM
 from hetsim.study.calibrate import calibrate
 from hetsim.study.surrogate import Surrogate
 from hetsim.study.sweep import Sweep, read_sweep
@@ -183,7 +184,7 @@ def settled(model: Surrogate, grid: Floats) -> int:
     levels = [np.unique(column) for column in grid.T]
     now = grid.max(axis=0)
     for _ in range(_STEPS):
-        wanted = 1.25 * now * model.time.shares(now[None])[0]
+        wanted = HEADROOM * now * model.time.shares(now[None])[0]
         places = [np.searchsorted(each, hertz) for each, hertz in zip(levels, wanted, strict=True)]
         then = np.array(
             [each[min(int(i), len(each) - 1)] for each, i in zip(levels, places, strict=True)]

@@ -17,7 +17,8 @@ from hetsim.core.quantities import Fraction, Seconds
 from hetsim.sim.dvfs import Domain
 from hetsim.sim.governors.base import Choice, View
 
-_HEADROOM = 1.25
+HEADROOM = 1.25
+"""Of the frequency that would just do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +41,6 @@ class Schedutil:
         return Choice.step(view, self._point, self.window)
 
     def _point(self, domain: Domain, now: int, busy: Fraction) -> int:
-        wanted = _HEADROOM * domain.points[now].frequency * busy
+        wanted = HEADROOM * domain.points[now].frequency * busy
         above = (i for i, point in enumerate(domain.points) if point.frequency >= wanted)
         return next(above, len(domain.points) - 1)
