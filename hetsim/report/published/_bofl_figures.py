@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from hetsim.report.paper import BLUE, GREEN, GREY, INK, ORANGE, PLUM, legend
 from hetsim.report.published._bofl_published import CLAIM, PUBLISHED, words_of
 from hetsim.report.published._bofl_targets import of
-from hetsim.report.published.base import Row, Table
+from hetsim.report.published.base import Row, Table, appearing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -98,7 +98,7 @@ def draw_fronts(figure: Figure, points: Table) -> None:
 
 
 def _sweeps(table: Table) -> list[str]:
-    return list(dict.fromkeys(row["sweep"] for row in table))
+    return appearing(table, "sweep")
 
 
 def _across(table: Table) -> int:

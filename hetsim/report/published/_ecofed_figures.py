@@ -19,7 +19,7 @@ from hetsim.report.paper import (
     logarithmic,
 )
 from hetsim.report.published._ecofed_runs import ECOFED, Runs, fleet_name, method_name
-from hetsim.report.published.base import Row, Table
+from hetsim.report.published.base import Row, Table, appearing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -51,7 +51,7 @@ def draw_bytes(figure: Figure, table: Table, networks: Mapping[Any, str]) -> Non
 
 def draw_times(figure: Figure, table: Table) -> None:
     """Seconds by bandwidth: a column a server, a row a board, a line a method."""
-    boards, servers = _values(table, "device"), _values(table, "server")
+    boards, servers = appearing(table, "device"), appearing(table, "server")
     all_axes: Any = figure.subplots(
         len(boards), len(servers), sharex=True, sharey=True, squeeze=False
     )
@@ -86,7 +86,7 @@ def draw_speedups(figure: Figure, table: Table) -> None:
     if goal is not None:
         axes.axhspan(0.8 * goal, 1.2 * goal, color=GREY, alpha=0.25, linewidth=0)
         axes.axhline(goal, color=MUTED, linewidth=1, linestyle=(0, (5, 4)))
-    for board, colour in zip(_values(table, "device"), SERIES, strict=False):
+    for board, colour in zip(appearing(table, "device"), SERIES, strict=False):
         part = [row for row in table if row["device"] == board and row["fl_over_ecofed"]]
         axes.plot(
             [row["bandwidth_mbit"] for row in part], [row["fl_over_ecofed"] for row in part],
@@ -116,7 +116,7 @@ def draw_rounds(figure: Figure, table: Table) -> None:
 
 def draw_joules(figure: Figure, table: Table) -> None:
     """Three accounts of the devices by method, a panel a fleet."""
-    fleets = _values(table, "fleet")
+    fleets = appearing(table, "fleet")
     all_axes: Any = figure.subplots(1, len(fleets), squeeze=False)[0]
     for axes, fleet in zip(all_axes, fleets, strict=True):
         rows = [row for row in table if row["fleet"] == fleet]
@@ -168,11 +168,6 @@ def draw_ablations(figure: Figure, runs: Runs) -> None:
     axes.set(xlabel="MB of a run", ylabel="accuracy at the end, %")
     logarithmic(axes, "x")
     legend(figure, axes, 4)
-
-
-def _values(table: Table, name: str) -> list[Any]:
-    """Values of a column, in order of appearance."""
-    return list(dict.fromkeys(row[name] for row in table))
 
 
 def _colour(row: Row) -> str:

@@ -27,11 +27,6 @@ def one(table: Iterable[Row], **where: Any) -> Row | None:
     return next((row for row in table if all(row.get(k) == v for k, v in where.items())), None)
 
 
-def column(table: Iterable[Row], name: str) -> list[float]:
-    """What is known of a column."""
-    return [row[name] for row in table if row[name] is not None]
-
-
 def ratio(top: Row | None, bottom: Row | None, name: str) -> float | None:
     """How many times as much one row has of a column as another."""
     if top is None or bottom is None or not bottom[name] or top[name] is None:

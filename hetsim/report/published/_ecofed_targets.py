@@ -8,9 +8,9 @@ from itertools import pairwise
 
 from hetsim.report.numbers import NONE, significant
 from hetsim.report.published import _target
-from hetsim.report.published._ecofed_runs import DEFAULT, Runs, column, method_name, one, ratio
+from hetsim.report.published._ecofed_runs import DEFAULT, Runs, method_name, one, ratio
 from hetsim.report.published._target import NOT_RUN
-from hetsim.report.published.base import Row, Table, Tables
+from hetsim.report.published.base import Row, Table, Tables, appearing, known
 
 _VGG11 = {"model": "vgg11_fc3", "data": "cifar10"}
 _ORDER = ("FedAvg", "DPFL", "FedGKT", "LGL", "EcoFed, period 1", "EcoFed")
@@ -155,7 +155,7 @@ def _boards(runs: Table, rounds: Table, ratios: Table) -> Iterator[Target]:
     for kind, low, high, logged in (
         ("update", 4.0, 8.5, "5.0 to 7.9"), ("replay", 0.7, 1.6, "1.08 to 1.30"),
     ):  # fmt: skip
-        found = column([row for row in rounds if row["kind"] == kind], "simulated_s")
+        found = known([row for row in rounds if row["kind"] == kind], "simulated_s")
         yield _between(f"two boards, {kind} rounds, s", found, low, high, logged)
     for name, logged in _RATIOS.items():
         row = one(ratios, ratio=name)
@@ -171,25 +171,25 @@ def _boards(runs: Table, rounds: Table, ratios: Table) -> Iterator[Target]:
 
 
 def _speedups(table: Table) -> Iterator[Target]:
-    devices = list(dict.fromkeys(row["device"] for row in table))
+    devices = appearing(table, "device")
     for device in devices or ["Raspberry Pi 4"]:
         rows = [row for row in table if row["device"] == device]
         off = [
             row["fl_over_ecofed"] / row["paper_fl"] - 1.0 if row["fl_over_ecofed"] else None
             for row in rows
         ]
-        known = [each for each in off if each is not None]
-        met = sum(abs(each) <= 0.20 for each in known)
+        told = [each for each in off if each is not None]
+        met = sum(abs(each) <= 0.20 for each in told)
         yield Target(
             what=f"seconds, FedAvg over EcoFed where DPFL over EcoFed is 2.86, {device}",
             article="21",
             found=(
-                f"{_low_high(column(rows, 'fl_over_ecofed'))}, met at {met} of {len(rows)} "
+                f"{_low_high(known(rows, 'fl_over_ecofed'))}, met at {met} of {len(rows)} "
                 "bandwidths"
                 if rows
                 else NOT_RUN
             ),
-            difference=(f"{100 * min(known):+.0f} to {100 * max(known):+.0f} %" if known else NONE),
+            difference=(f"{100 * min(told):+.0f} to {100 * max(told):+.0f} %" if told else NONE),
             wanted="± 20 %",
             verdict=met == len(rows) if rows else None,
         )
@@ -224,17 +224,17 @@ def _signs(runs: Runs) -> Iterator[Target]:
 def _fewer_bytes(runs: Runs) -> Iterator[Target]:
     names = ("EcoFed, period 1", "EcoFed", "EcoFed, period 4", "EcoFed, period 8")
     sizes = [list(runs.bytes(name).values()) for name in names]
-    known = [each for each in sizes if each]
+    sent = [each for each in sizes if each]
     yield Target(
         what="a longer period sends fewer bytes",
         found=(
-            " > ".join(f"{significant(max(each) / 1e6)} MB" for each in known)
-            if len(known) == len(names)
+            " > ".join(f"{significant(max(each) / 1e6)} MB" for each in sent)
+            if len(sent) == len(names)
             else NOT_RUN
         ),
         wanted="exact order",
         verdict=(
-            all(min(a) > max(b) for a, b in pairwise(sizes)) if len(known) == len(names) else None
+            all(min(a) > max(b) for a, b in pairwise(sizes)) if len(sent) == len(names) else None
         ),
     )
 

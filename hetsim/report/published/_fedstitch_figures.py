@@ -25,9 +25,8 @@ from hetsim.report.published._fedstitch_runs import (
     distinct,
     name_of,
     skew,
-    values,
 )
-from hetsim.report.published.base import Row, Table
+from hetsim.report.published.base import Row, Table, appearing, known
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -56,7 +55,7 @@ def draw_energy(figure: Figure, runs: Runs) -> None:
             rows = runs.named(*place, alpha)
             start = 0.0
             for words, (column, colour) in COMPONENTS.items():
-                size = mean(values(rows, column)) / 1e3
+                size = mean(known(rows, column)) / 1e3
                 axes.barh(
                     y, size, left=start, height=0.7, color=colour, label=words if not y else None
                 )
@@ -73,7 +72,7 @@ def draw_memory(figure: Figure, peaks: Table, limits: Table) -> None:
 
     A row of panels for each network, one for each size of a batch.
     """
-    models, batches = (list(dict.fromkeys(row[name] for row in peaks)) for name in _PANEL)
+    models, batches = (appearing(peaks, name) for name in _PANEL)
     lines: Any = figure.subplots(
         len(models), len(batches), sharex=True, sharey="row", squeeze=False
     )
@@ -143,7 +142,7 @@ def draw_ablations(figure: Figure, runs: Runs, variants: Sequence[str]) -> None:
     for axes, (column, factor, words) in zip(all_axes, panels, strict=True):
         for y, variant in enumerate(variants):
             for place, (alpha, colour) in enumerate(colours.items()):
-                found = values(runs.ends(alpha, STITCHED, variant=variant).values(), column)
+                found = known(runs.ends(alpha, STITCHED, variant=variant).values(), column)
                 axes.plot(
                     [factor * value for value in found],
                     [y + 0.18 * (place - 0.5)] * len(found),
@@ -166,7 +165,7 @@ def draw_deadlines(figure: Figure, table: Table) -> None:
         ("above base power (active)", "total, to the end of the run"),
         strict=True,
     ):
-        for governor in dict.fromkeys(row["governor"] for row in table):
+        for governor in appearing(table, "governor"):
             curve: dict[float, list[float]] = {}
             for row in table:
                 if row["governor"] == governor:

@@ -9,7 +9,7 @@ from typing import Any
 
 from hetsim.report.numbers import NONE, significant
 from hetsim.report.published._target import NOT_RUN
-from hetsim.report.published.base import Row, Table
+from hetsim.report.published.base import Row, Table, appearing, known
 
 STITCHED = "FedStitch"
 DEFAULT, MAX_CLOCKS, UNIFORM, WHOLE_POOL = "default", "no DVFS", "uniform votes", "whole pool"
@@ -37,14 +37,9 @@ def tightest(method: str) -> str:
     return NO_LIMIT if method == BLIND else TIGHT
 
 
-def values(table: Iterable[Row], name: str) -> list[float]:
-    """What is known of a column."""
-    return [row[name] for row in table if row[name] is not None]
-
-
 def distinct(table: Iterable[Row], name: str) -> list[float]:
     """Values of a column, in rising order."""
-    return sorted(set(values(table, name)))
+    return sorted(set(known(table, name)))
 
 
 def spread(found: Iterable[float], factor: float = 1.0) -> str:
@@ -121,7 +116,7 @@ class Runs:
     def variants(self) -> list[str]:
         """Of FedStitch in tight memory, in their order."""
         rows = (row for row in self.table if row["method"] == STITCHED and row["memory"] == TIGHT)
-        return list(dict.fromkeys(row["variant"] for row in rows))
+        return appearing(rows, "variant")
 
     @property
     def unfinished(self) -> tuple[int, int]:

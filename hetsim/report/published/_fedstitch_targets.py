@@ -27,10 +27,9 @@ from hetsim.report.published._fedstitch_runs import (
     skew,
     speedup,
     spread,
-    values,
 )
 from hetsim.report.published._target import NOT_RUN
-from hetsim.report.published.base import Row, Table, Tables
+from hetsim.report.published.base import Row, Table, Tables, appearing, known
 
 _POINT = 0.01
 _LOW_MEMORY, _HIGH_MEMORY = 0.60, 0.90
@@ -129,10 +128,10 @@ def _why_so_much(runs: Runs, pairs: Sequence[Row]) -> str:
         return ""
     idle = mean(row["device_idle_j"] / row["device_j"] for row in ours)
     return (
-        f"the baseline is there after {spread(values(pairs, 'other_rounds'))} rounds, FedStitch "
-        f"after {spread(values(pairs, 'stitched_rounds'))}; {100 * idle:.0f} % of what FedStitch "
+        f"the baseline is there after {spread(known(pairs, 'other_rounds'))} rounds, FedStitch "
+        f"after {spread(known(pairs, 'stitched_rounds'))}; {100 * idle:.0f} % of what FedStitch "
         "draws is idle power of all boards, as long as it runs, and each client is sent a pool of "
-        f"{significant(mean(values(ours, 'pool_b')) / 1e6)} MB first"
+        f"{significant(mean(known(ours, 'pool_b')) / 1e6)} MB first"
     )
 
 
@@ -218,9 +217,9 @@ def _accuracy(runs: Runs) -> Iterator[Target]:
 
 
 def _accuracies(runs: Runs, alpha: float, name: str) -> str:
-    ours = spread(values(runs.ends(alpha, STITCHED).values(), "final"), 100.0)
+    ours = spread(known(runs.ends(alpha, STITCHED).values(), "final"), 100.0)
     return f"FedStitch ends at {ours} %, {name} has at best " + (
-        f"{spread(values(runs.ends(alpha, name).values(), 'best'), 100.0)} %"
+        f"{spread(known(runs.ends(alpha, name).values(), 'best'), 100.0)} %"
     )
 
 
@@ -313,7 +312,7 @@ def _clocks(runs: Runs) -> Iterator[Target]:
             else NOT_RUN
         ),
         wanted="at least 95 % of them",
-        verdict=sum(row["in_time"] for row in rows) >= _IN_TIME * sum(values(rows, "asked"))
+        verdict=sum(row["in_time"] for row in rows) >= _IN_TIME * sum(known(rows, "asked"))
         if rows and both
         else None,
     )
@@ -388,7 +387,7 @@ def _power(row: Row, column: str) -> float:
 
 
 def _uplink(table: Table) -> Iterator[Target]:
-    for size in dict.fromkeys(row["network"] for row in table) or ["zoo"]:
+    for size in appearing(table, "network") or ["zoo"]:
         rows = {row["method"]: row for row in table if row["network"] == size}
         ours, other = rows.get(STITCHED), rows.get("FedAvg")
         share = ours["bytes_up"] / other["bytes_up"] if ours and other else None

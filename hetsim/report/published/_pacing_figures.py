@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hetsim.report.paper import BLUE, GREEN, GREY, INK, MUTED, ORANGE, PLUM, legend
 from hetsim.report.published._bofl_published import words_of
 from hetsim.report.published._pacing_targets import FEEDBACK, KINDS
-from hetsim.report.published.base import Row, Table
+from hetsim.report.published.base import Row, Table, appearing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,7 +30,7 @@ _ACROSS = 2
 
 def height(table: Table) -> float:
     """Inches of a figure with a panel a sweep."""
-    return 1.0 + 2.7 * (1 + (len(_values(table, "sweep")) - 1) // _ACROSS)
+    return 1.0 + 2.7 * (1 + (len(appearing(table, "sweep")) - 1) // _ACROSS)
 
 
 def draw_joules(figure: Figure, runs: Table) -> None:
@@ -39,11 +39,11 @@ def draw_joules(figure: Figure, runs: Table) -> None:
         rows = [row for row in runs if row["sweep"] == sweep]
         for policy in _COLOURS:
             part = [row for row in rows if row["policy"] == policy]
-            _line(axes, part, policy, _values(rows, "ratio"))
+            _line(axes, part, policy, appearing(rows, "ratio"))
         axes.plot([], [], "o", color=MUTED, markerfacecolor="white",
                   label="hollow: misses deadlines")  # fmt: skip
         axes.set(title=words_of(sweep), ylabel="joules, highest clocks = 1", ylim=(None, 1.03))
-        _deadlines(axes, _values(rows, "ratio"))
+        _deadlines(axes, appearing(rows, "ratio"))
     legend(figure, figure.axes[0], 3)
 
 
@@ -62,7 +62,7 @@ def draw_disturbed(figure: Figure, shaken: Table) -> None:
             style = _BAND if policy == "performance" else _THIN | {"marker": "o", "markersize": 3.5}
             axes.plot(range(len(shares)), shares, color=colour, label=policy, **style)
         axes.set(title=KINDS[kind], ylim=(-3.0, 103.0))
-        _deadlines(axes, _values(rows, "ratio"))
+        _deadlines(axes, appearing(rows, "ratio"))
     all_axes[0].set_ylabel("deadlines met, %")
     legend(figure, figure.axes[0], 3)
 
@@ -106,7 +106,7 @@ def _deadlines(axes: Axes, ratios: Sequence[float]) -> None:
 
 
 def _panels(figure: Figure, table: Table) -> Iterator[tuple[Axes, str]]:
-    sweeps = _values(table, "sweep")
+    sweeps = appearing(table, "sweep")
     across = min(len(sweeps), _ACROSS)
     down = 1 + (len(sweeps) - 1) // across
     panels = list(figure.subplots(down, across, squeeze=False).flat)
@@ -120,7 +120,3 @@ def _by(rows: Sequence[Row], name: str) -> dict[Any, list[Row]]:
     for row in rows:
         found.setdefault(row[name], []).append(row)
     return found
-
-
-def _values(table: Sequence[Row], name: str) -> list[Any]:
-    return list(dict.fromkeys(row[name] for row in table))

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean
-from typing import Any
 
 from hetsim.report.numbers import NONE
 from hetsim.report.published import _target
 from hetsim.report.published._bofl_published import words_of
-from hetsim.report.published.base import Row, Table, Tables
+from hetsim.report.published.base import Row, Table, Tables, column
 
 FEEDBACK = "deadline_feedback"
 _REGRET, _MET, _DISTURBED = 3.0, 98.0, 95.0
@@ -52,11 +51,6 @@ def cell_of(row: Row) -> str:
 def flipping(idle: Table) -> list[Row]:
     """Rows of the cells in which stopping early and stretching differ."""
     return [row for row in idle if row["flip_w"] is not None]
-
-
-def column(rows: Sequence[Row], name: str) -> list[Any]:
-    """Values of a column."""
-    return [row[name] for row in rows]
 
 
 def _regret(runs: Sequence[Row]) -> Target:

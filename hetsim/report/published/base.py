@@ -6,7 +6,7 @@ back before anything is drawn, so that text and figures can be redrawn from the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -107,3 +107,18 @@ class Report(Protocol):
     def build(self, tables: Tables, scale: str) -> Page:
         """The page, from the tables alone."""
         ...
+
+
+def column(table: Iterable[Row], name: str) -> list[Any]:
+    """Values of a column."""
+    return [row[name] for row in table]
+
+
+def known(table: Iterable[Row], name: str) -> list[float]:
+    """What is known of a column."""
+    return [value for value in column(table, name) if value is not None]
+
+
+def appearing(table: Iterable[Row], name: str) -> list[Any]:
+    """Values of a column, each once, in order of appearance."""
+    return list(dict.fromkeys(column(table, name)))

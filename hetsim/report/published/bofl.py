@@ -17,7 +17,18 @@ from hetsim.report.published import _bofl_figures as figures
 from hetsim.report.published._bofl_published import CLAIM, PUBLISHED, RATIOS, words_of
 from hetsim.report.published._bofl_targets import Target, of, spread, targets
 from hetsim.report.published._target import tally
-from hetsim.report.published.base import Chapter, Chart, Grid, Need, Page, Row, Table, Tables
+from hetsim.report.published.base import (
+    Chapter,
+    Chart,
+    Grid,
+    Need,
+    Page,
+    Row,
+    Table,
+    Tables,
+    appearing,
+    column,
+)
 
 _SCALES: dict[str, dict[str, Any]] = {
     "smoke": {"sweeps": ["tx2_imdb"], "ratios": [2.0, 4.0], "seeds": 1},
@@ -370,7 +381,7 @@ def _rest(idle: Table) -> Chapter:
         if ratio not in (2.0, 4.0):
             continue
         cells = [row for row in idle if (row["sweep"], row["ratio"]) == (sweep, ratio)]
-        for rest in dict.fromkeys(row["rest"] for row in cells):
+        for rest in appearing(cells, "rest"):
             part = {row["policy"]: row for row in cells if row["rest"] == rest}
             rows.append((
                 words_of(sweep), f"{ratio:g}", str(rest),
@@ -455,11 +466,6 @@ def _method(settings: dict[str, Any]) -> Chapter:
 
 
 # --- parts ----------------------------------------------------------------------------------------
-
-
-def column(rows: Sequence[Row], name: str) -> list[Any]:
-    """Values of a column."""
-    return [row[name] for row in rows]
 
 
 def _cells(table: Table) -> Iterator[tuple[str, float]]:

@@ -16,7 +16,6 @@ from hetsim.report.published._ecofed_runs import (
     DEFAULT,
     ECOFED,
     Runs,
-    column,
     fleet_name,
     method_name,
     one,
@@ -25,7 +24,7 @@ from hetsim.report.published._ecofed_runs import (
 )
 from hetsim.report.published._ecofed_targets import Target, targets
 from hetsim.report.published._target import NOT_RUN, tally
-from hetsim.report.published.base import Chapter, Chart, Grid, Need, Page, Row, Table, Tables
+from hetsim.report.published.base import Chapter, Chart, Grid, Need, Page, Row, Table, Tables, known
 
 _SCALES: dict[str, dict[str, dict[str, Any]]] = {
     "smoke": {
@@ -179,7 +178,7 @@ def _said_of_boards(table: Table) -> str:
 def _said_of_speed(table: Table) -> str:
     parts: list[str] = []
     for device, rows in _by(table, "device"):
-        values = column(rows, "fl_over_ecofed")
+        values = known(rows, "fl_over_ecofed")
         parts.append(f"{_low_high(values) if values else NOT_RUN} with {device}")
     return (
         "With a server so fast that EcoFed is 2.86 times as fast as DPFL, how many times as fast "
@@ -605,7 +604,7 @@ def _adaptive(table: Table) -> Chapter:
         Grid(
             columns=("network", "fleet", "plan", "seconds", "devices, participant, kJ"),
             rows=[
-                (*place, spread(column(rows, "seconds")), spread(column(rows, "device_j"), 1e-3))
+                (*place, spread(known(rows, "seconds")), spread(known(rows, "device_j"), 1e-3))
                 for place, rows in places.items()
             ],
             source="adaptive",

@@ -30,11 +30,10 @@ from hetsim.report.published._fedstitch_runs import (
     skew,
     speedup,
     spread,
-    values,
 )
 from hetsim.report.published._fedstitch_targets import Target, targets
 from hetsim.report.published._target import tally
-from hetsim.report.published.base import Chapter, Chart, Grid, Need, Page, Row, Table, Tables
+from hetsim.report.published.base import Chapter, Chart, Grid, Need, Page, Row, Table, Tables, known
 
 _MARK = "Reconstructed; paper body not available; defaults by hetsim."
 """Under every figure."""
@@ -206,7 +205,7 @@ def _frozen(runs: Runs, alpha: float) -> str:
     return (
         f"Stitching {verdict} the best network of the zoo alone, frozen with a ridge classifier, "
         f"at {skew(alpha)}: {best} alone has {spread(alone[best].values(), 100.0)} %, FedStitch "
-        f"{spread(values(stitched.values(), 'final'), 100.0)} %, more in {above} of {len(gains)} "
+        f"{spread(known(stitched.values(), 'final'), 100.0)} %, more in {above} of {len(gains)} "
         f"seeds ({points(gains)} points).{_others(runs, alpha)}"
     )
 
@@ -214,7 +213,7 @@ def _frozen(runs: Runs, alpha: float) -> str:
 def _others(runs: Runs, alpha: float) -> str:
     """How the other variants end."""
     parts = [
-        f"{variant} {spread(values(rows.values(), 'final'), 100.0)} %"
+        f"{variant} {spread(known(rows.values(), 'final'), 100.0)} %"
         for variant in runs.variants
         if variant != DEFAULT and not variant.endswith(ALONE)
         for rows in [runs.ends(alpha, STITCHED, variant=variant)]
@@ -269,7 +268,7 @@ def _energy(runs: Runs) -> Chapter:
                 (
                     skew(alpha), *place,
                     *(
-                        spread(values(rows, column), factor)
+                        spread(known(rows, column), factor)
                         for column, factor in (
                             *((column, 1e-3) for column, _ in figures.COMPONENTS.values()),
                             *((column, 1e-3) for column in ACCOUNTS.values()),
@@ -291,15 +290,15 @@ def _goals(runs: Runs) -> Chapter:
     rows = [
         (
             skew(alpha), name, memory,
-            spread(values(pairs, "goal"), 100.0),
-            f"{spread(values(pairs, 'stitched_rounds'))} : {spread(values(pairs, 'other_rounds'))}",
-            spread(values(pairs, "stitched_simulated_s")),
-            spread(values(pairs, "other_simulated_s")),
+            spread(known(pairs, "goal"), 100.0),
+            f"{spread(known(pairs, 'stitched_rounds'))} : {spread(known(pairs, 'other_rounds'))}",
+            spread(known(pairs, "stitched_simulated_s")),
+            spread(known(pairs, "other_simulated_s")),
             spread(speedup(pairs)), spread(speedup(pairs, "whole")),
             *(spread(saving(pairs, column), 100.0) for column in ACCOUNTS.values()),
             spread(saving(pairs, ours="whole"), 100.0),
-            spread(values(pairs, "stitched_bytes_down"), 1e-6),
-            spread(values(pairs, "other_bytes_down"), 1e-6),
+            spread(known(pairs, "stitched_bytes_down"), 1e-6),
+            spread(known(pairs, "other_bytes_down"), 1e-6),
         )
         for alpha in runs.alphas
         for name in runs.baselines
@@ -417,7 +416,7 @@ def _accuracy(runs: Runs, longer: Table) -> Chapter:
                 (
                     skew(alpha), *place,
                     *(
-                        spread(values(rows, column), factor)
+                        spread(known(rows, column), factor)
                         for column, factor in (
                             ("final", 100.0), ("best", 100.0), ("excluded", 1.0),
                             ("peak_memory_b", 1e-6), ("bytes_up", 1e-6), ("bytes_down", 1e-6),
@@ -454,7 +453,7 @@ def _ablations(runs: Runs) -> Chapter:
         (
             skew(alpha), variant,
             *(
-                spread(values(found, column), factor)
+                spread(known(found, column), factor)
                 for column, factor in (
                     ("final", 100.0), ("scored", 1.0), ("simulated_s", 1.0),
                     ("device_j", 1e-3), ("device_active_j", 1e-3), ("device_participant_j", 1e-3),
@@ -541,11 +540,11 @@ def _deadlines(table: Table, disturbed: Table) -> Chapter:
                     (
                         governor, f"{factor:g}",
                         *(
-                            spread(values(rows, column), 1e-3)
+                            spread(known(rows, column), 1e-3)
                             for column in
                             ("device_active_j", "device_participant_j", "device_j")
                         ),
-                        spread(values(rows, "simulated_s")),
+                        spread(known(rows, "simulated_s")),
                         f"{sum(row['in_time'] for row in rows)} of "
                         f"{sum(row['asked'] for row in rows)}",
                     )
@@ -637,7 +636,7 @@ def _published(table: Table) -> Chapter:
                 )
                 for target, zoo in places
                 for found in [
-                    values(
+                    known(
                         (row for row in table if (row["target"], row["zoo"]) == (target, zoo)),
                         "accuracy",
                     )

@@ -19,12 +19,21 @@ from hetsim.report.published._pacing_targets import (
     KINDS,
     Target,
     cell_of,
-    column,
     flipping,
     targets,
 )
 from hetsim.report.published._target import tally
-from hetsim.report.published.base import Chapter, Chart, Grid, Need, Page, Row, Table, Tables
+from hetsim.report.published.base import (
+    Chapter,
+    Chart,
+    Grid,
+    Need,
+    Page,
+    Row,
+    Table,
+    Tables,
+    column,
+)
 
 _RATIOS = (1.05, 1.1, 1.2, 1.5, 2.0, 3.0, 4.0)
 _SCALES: dict[str, dict[str, Any]] = {

@@ -14,7 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 from hetsim.report.numbers import significant
 from hetsim.report.paper import BLUE, GREEN, GREY, INK, MUTED, ORANGE, PLUM
-from hetsim.report.published.base import Chapter, Chart, Grid, Need, Page, Row, Table, Tables
+from hetsim.report.published.base import (
+    Chapter,
+    Chart,
+    Grid,
+    Need,
+    Page,
+    Row,
+    Table,
+    Tables,
+    appearing,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -226,8 +236,8 @@ def _worst(row: Row) -> float:
 
 
 def _packets(table: Table) -> Chapter:
-    models = list(dict.fromkeys(row["model"] for row in table))
-    scenarios = list(dict.fromkeys(row["scenario"] for row in table))
+    models = appearing(table, "model")
+    scenarios = appearing(table, "scenario")
     found = {(row["scenario"], row["model"]): row for row in table}
     rows: list[Sequence[str]] = []
     for name in scenarios:
@@ -257,8 +267,8 @@ def _packets(table: Table) -> Chapter:
 
 
 def _calibration(table: Table) -> Chapter:
-    sweeps = list(dict.fromkeys(row["sweep"] for row in table))
-    choices = list(dict.fromkeys(row["choice"] for row in table))
+    sweeps = appearing(table, "sweep")
+    choices = appearing(table, "choice")
     rows: list[Sequence[str]] = []
     for sweep in sweeps:
         for choice in choices:
@@ -326,7 +336,7 @@ def _draw_calibration(
 
 def _transfer(table: Table) -> Chapter:
     rows: list[Sequence[str]] = []
-    for count in dict.fromkeys(row["points"] for row in table):
+    for count in appearing(table, "points"):
         part = [row for row in table if row["points"] == count]
         limits = _CARRIED[count]
         for row in part:

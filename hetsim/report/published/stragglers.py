@@ -14,7 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 from hetsim.report.numbers import NONE, significant
 from hetsim.report.paper import BLUE, GREEN, GREY, INK, MUTED, ORANGE, PLUM, RULE, SERIES, VIOLET
-from hetsim.report.published.base import Chapter, Chart, Grid, Need, Page, Row, Table, Tables
+from hetsim.report.published.base import (
+    Chapter,
+    Chart,
+    Grid,
+    Need,
+    Page,
+    Row,
+    Table,
+    Tables,
+    appearing,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -294,14 +304,14 @@ def _most_wasted(runs: Runs) -> str:
 def _least_heard(kinds: Table) -> str:
     """Whose updates a selection takes least of, beside what they hold."""
     words: list[str] = []
-    for selection in dict.fromkeys(row["selection"] for row in kinds):
+    for selection in appearing(kinds, "selection"):
         part = [row for row in kinds if (row["pace"], row["selection"]) == (_BASE_PACE, selection)]
         shares = {
             kind: (
                 mean(row["share_of_updates"] for row in part if row["kind"] == kind),
                 mean(row["share_of_samples"] for row in part if row["kind"] == kind),
             )
-            for kind in dict.fromkeys(row["kind"] for row in part)
+            for kind in appearing(part, "kind")
         }
         if not shares:
             continue
@@ -503,7 +513,7 @@ def _blame(runs: Runs, blame: Table) -> Chapter:
 
 
 def _left_out(runs: Runs, kinds: Table) -> Chapter:
-    names = list(dict.fromkeys(row["kind"] for row in kinds))
+    names = appearing(kinds, "kind")
     held = {row["kind"]: row["share_of_samples"] for row in kinds if _of(row, kinds[0])}
     rows = [
         (
