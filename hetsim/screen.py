@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from time import monotonic
@@ -85,6 +86,9 @@ def closing(result: Result) -> None:
     flat = dict.fromkeys(note.actor for note in result.trace.notes if note.cause == "battery")
     if len(flat) > summary["dropouts"]["battery"]:
         table.add_row("Ran empty", _few(list(flat)))
+    levels = Counter(note.text for note in result.trace.notes if note.cause == "level")
+    if levels:
+        table.add_row("Trained", ", ".join(f"{name} by {n}" for name, n in levels.items()))
     for note in result.trace.notes:
         if note.cause == "end":
             table.add_row("Ended early", note.text)

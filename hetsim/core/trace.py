@@ -148,6 +148,7 @@ class Trace:
         provenance: content of `provenance.json`.
         participations: in order of being asked.
         critical: rows of `critical.parquet` (keys as in the file).
+        views: rows of `views.parquet` (keys as in the file); mostly none.
         made: values that were paid for, by operation; not in the files.
     """
 
@@ -161,6 +162,7 @@ class Trace:
     provenance: dict[str, Any] = field(default_factory=dict[str, Any])
     participations: list[Participation] = field(default_factory=list[Participation])
     critical: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    views: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     made: dict[str, int] = field(default_factory=dict[str, int])
 
     def count(self, t: Seconds, actor: str, track: str, value: float) -> None:

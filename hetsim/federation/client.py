@@ -189,26 +189,33 @@ class Client(Host):
         self.dropped[cause] += 1
         self.run.kernel.note(self.id, cause, reason)
 
-    async def download(self, value: Ref[Any]) -> None:
-        """Receive `value` from the hub; nothing to do for a model that it has just evaluated."""
-        self._foresee(value)
-        if value.key == self._cached:
+    async def download(self, *values: Ref[Any]) -> None:
+        """Receive values from the hub at once, without a model that it has just evaluated."""
+        self._foresee(_total(values))
+        carries = tuple(value for value in values if value.key != self._cached)
+        if not carries:
             return
         begun = self.run.now
         await Transfer(
-            source=self.hub.id, target=self.id, size=value.nbytes,
-            kind="download", carries=(value,),
+            source=self.hub.id, target=self.id, size=_total(carries),
+            kind="download", carries=carries,
         )  # fmt: skip
         self._moving = self._moving or self.run.now - begun
         self.hasten()
 
-    async def upload(self, value: Ref[Any]) -> None:
-        """Send `value` to the hub, with the loss that is to be reported."""
-        errand, begun, carries = self.errand, self.run.now, (value,)
-        size, until = value.nbytes, inf
+    async def upload(self, value: Ref[Any], *more: Ref[Any] | Bytes) -> None:
+        """Send values to the hub at once, with the loss that is to be reported.
+
+        Args:
+            value: what it made, of which some layers may get through alone if nothing else is sent.
+            more: what else it sends; its bytes, if nobody needs the value.
+        """
+        errand, begun = self.errand, self.run.now
+        carries = (value, *(each for each in more if isinstance(each, Ref)))
+        size, until = _total((value, *more)), inf
         if errand:
             if errand.loss:
-                carries = (value, errand.loss)
+                carries = (*carries, errand.loss)
                 size += LOSS
             if errand.late == "layers":
                 until = errand.until
@@ -224,30 +231,40 @@ class Client(Host):
         if done < 1.0:
             assert errand
             errand.layers = ops.arrived(value, done)
-            errand.participation.share = len(errand.layers) / len(ops.layers_of(value))
             if not errand.layers:
                 raise Dropped("deadline", done, "not one layer arrived in time")
+            errand.participation.share = len(errand.layers) / len(ops.layers_of(value))
             self.run.kernel.hold(self.hub.id, carries)
 
     async def train(self, model: Ref[Any], **settings: Any) -> Ref[Any]:
         """Train `model` on the shard; `settings` as `ops.train`. Returns the lazy update."""
         errand, shard = self.errand, self.data
+        update = ops.train(model, shard, seed=self.order, **settings)
         until = inf
         if errand:
             if self.run.selection.observes:
                 errand.loss = ops.evaluate(model, shard)
             if errand.late == "steps":
                 left = max(errand.until - self.run.now, 0.0)
-                until = errand.until - min(errand.reserve * self._moving, left / 2.0)
+                kept = errand.reserve * self._moving + self._behind(update)
+                until = errand.until - min(kept, left / 2.0)
         self.hasten()
-        update = ops.train(model, shard, seed=self.order, **settings)
-        done = await compute(self.id, update, "train", (model,), until)
+        needs = (model, *(settings.get("control") or ()))
+        done = await compute(self.id, update, "train", needs, until)
         if done < 1.0:
             assert errand
             update = await self._cut_short(update, done, errand)
         if errand and errand.loss:
             self.run.kernel.hold(self.id, (errand.loss,))
         return update
+
+    def _behind(self, training: Ref[Any]) -> Seconds:
+        """How long it will compute after a training, if it has announced that (`plan`)."""
+        rest = self.node.besides(training.cost)
+        if not rest.operators:
+            return 0.0
+        [[end]] = forecast(self.run.kernel, [[self.work(rest)]])
+        return end
 
     def plan(self, work: Cost) -> None:
         """Announce all that it will compute from now on in this errand.
@@ -257,13 +274,13 @@ class Client(Host):
         """
         self.node.ahead = work
 
-    def _foresee(self, value: Ref[Any]) -> None:
+    def _foresee(self, size: Bytes) -> None:
         """Who has never uploaded is taken to send as much as it receives."""
         errand = self.errand
         if errand is None or errand.wave is None or errand.until == inf:
             return
         if self.node.plans and self._sent is None:
-            errand.sending = max(errand.sending, errand.wave.sending(self, value.nbytes))
+            errand.sending = max(errand.sending, errand.wave.sending(self, size))
 
     def hasten(self) -> None:
         """Let the governor know by when it should have computed, to deliver in time."""
@@ -288,12 +305,16 @@ class Client(Host):
             self.run.has(self, self.errand.loss)
 
     @property
+    def asked(self) -> int:
+        """The round in which it was asked for what it does; the present one, if it was not."""
+        return self.errand.participation.round if self.errand else self.run.round
+
+    @property
     def order(self) -> int:
         """Seed of the order of its samples, another one each time it is asked."""
-        number: tuple[int, ...] = (self.run.round,)
-        if errand := self.errand:
-            asked = errand.participation.round
-            number = (asked, errand.again) if errand.again else (asked,)
+        number: tuple[int, ...] = (self.asked,)
+        if self.errand and self.errand.again:
+            number = (self.asked, self.errand.again)
         return entropy(self.run.seed, "learn/batches", self.id, *number)
 
     async def _cut_short(self, update: Ref[Any], done: Fraction, errand: Errand) -> Ref[Any]:
@@ -405,6 +426,10 @@ class Hub(Host):
     ) -> None:
         """Do work here; a Ref is held afterwards."""
         await compute(self.id, work, kind, needs)
+
+
+def _total(values: tuple[Ref[Any] | Bytes, ...]) -> Bytes:
+    return float(sum(map(_size, values)))
 
 
 def _size(value: Ref[Any] | Bytes) -> Bytes:

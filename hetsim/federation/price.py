@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from math import prod
 from typing import Any, NamedTuple
 
 from hetsim.core.cost import Cost
-from hetsim.core.quantities import Bytes
+from hetsim.core.quantities import Bytes, Flops, Fraction
 from hetsim.core.ref import Ref
 from hetsim.learn import ops
 from hetsim.learn.architecture import Architecture
-from hetsim.learn.meter import forward_cost, train_cost
+from hetsim.learn.meter import FLOAT, forward_cost, train_cost
+from hetsim.learn.multiply_adds import Convention, convolutions, kept_flops, multiply_adds
+from hetsim.learn.ops.part import trained
 from hetsim.learn.ops.stitched import network
 
 
@@ -152,4 +156,82 @@ def offloaded(
         fitted=fitted.cost,
         quantised=activations.nbytes,
         merging=(ops.mean([whole] * clients).cost, ops.mean([back] * clients).cost),
+    )
+
+
+class Counts(NamedTuple):
+    """What a model, or a part of one, holds and computes.
+
+    Attributes:
+        parameters: trained values.
+        nbytes: of these, float32; running statistics, which are sent beside them, are not among it.
+        multiply_adds: of a forward pass over one sample, by a convention.
+    """
+
+    parameters: int
+    nbytes: Bytes
+    multiply_adds: int
+
+
+def counts(
+    model: str,
+    shape: tuple[int, ...],
+    classes: int,
+    *,
+    options: Mapping[str, Any] = {},
+    blocks: tuple[int, int] | None = None,
+    convention: Convention = "layers",
+) -> Counts:
+    """Count a model.
+
+    Args:
+        model: name of a registered model.
+        shape: of a sample.
+        classes: how many it tells apart.
+        options: of the model.
+        blocks: of those from the first up to, not including, the second; left out, of all.
+        convention: by which multiply-adds are counted (`hetsim.learn.multiply_adds`).
+    """
+    architecture = replace(Architecture.of(model, shape, classes, options), part=blocks)
+    parameters = sum(map(prod, trained(architecture).values()))
+    return Counts(parameters, parameters * FLOAT, multiply_adds(architecture, convention))
+
+
+class Convolutions(NamedTuple):
+    """All convolutions of a model, for one sample.
+
+    Attributes:
+        layers: how many.
+        channels: that they give together.
+        multiply_adds: of them.
+        flops: by the formula of SPATL (`hetsim.learn.multiply_adds`).
+        first: of the first one.
+        kept: of all, if each keeps a share of its channels.
+    """
+
+    layers: int
+    channels: int
+    multiply_adds: int
+    flops: Flops
+    first: Flops
+    kept: Flops
+
+
+def convolutional(
+    model: str,
+    shape: tuple[int, ...],
+    classes: int,
+    *,
+    share: Fraction = 1.0,
+    options: Mapping[str, Any] = {},
+) -> Convolutions:
+    """Count the convolutions of a model that keep a share of their channels."""
+    found = convolutions(Architecture.of(model, shape, classes, options))
+    return Convolutions(
+        layers=len(found),
+        channels=sum(each.outputs for each in found),
+        multiply_adds=sum(each.weights * each.positions for each in found),
+        flops=float(sum(each.flops for each in found)),
+        first=float(found[0].flops),
+        kept=kept_flops(found, [share] * len(found)),
     )

@@ -186,7 +186,10 @@ class Run:
         union: the data of all shards together.
         round: number of the round in progress, from 0.
         rows: finished rounds, as in `rounds.parquet`; scores are filled in at the end.
+        scores: of the model, by round.
+        views: scores of views of it, by round and name, if they are wanted.
         model: the latest reported model.
+        own: what the method keeps of this run for itself.
     """
 
     def __init__(
@@ -203,6 +206,7 @@ class Run:
         test: Ref[Any],
         union: Ref[Any],
         evaluate_every: int = 1,
+        score_views: bool = False,
         on_drop: OnDrop = "rollback",
         pretraining: Pretraining | None = None,
         progress: Callable[[Progress], None] = lambda progress: None,
@@ -213,13 +217,17 @@ class Run:
         self._pace, self._chooser = pace, selection.begin()
         self.architecture, self._test, self.union = architecture, test, union
         self._every, self._progress = evaluate_every, progress
+        self._score_views = score_views
         self._on_drop: OnDrop = on_drop
         self._pretraining = pretraining
         lab.told = self._show
         self.clients: list[Client] = []
         self.rows: list[dict[str, Any]] = []
         self.scores: dict[int, Ref[Any]] = {}
+        self.views: dict[tuple[int, str], Ref[Any]] = {}
         self.model: Ref[Any] | None = None
+        self.own: dict[object, Any] = {}
+        self._said: tuple[Ref[Any], dict[str, Ref[Any]]] | None = None
         self.round = kernel.round = 0
         self._reached = False
         self._t0: Seconds = 0.0
@@ -238,6 +246,12 @@ class Run:
     def now(self) -> Seconds:
         """Simulated time."""
         return self.kernel.env.now
+
+    @property
+    def deadline(self) -> Seconds:
+        """Seconds that the pace gives whoever is asked; infinite if it does not say."""
+        given: Seconds = getattr(self._pace, "deadline", inf)
+        return given
 
     @property
     def going(self) -> bool:
@@ -611,24 +625,47 @@ class Run:
         book = reply.participation
         book.waste, book.staleness = "stale", self.round - book.round
 
-    async def report(self, model: Ref[Any]) -> None:
+    async def report(
+        self,
+        model: Ref[Any],
+        *,
+        used: Sequence[Ref[Any]] = (),
+        views: Mapping[str, Ref[Any]] | None = None,
+    ) -> None:
         """Close a round: `model` is the new server model.
 
         Its test accuracy is measured outside the simulated world, unless the run is to stop at an
         accuracy: then the server pays for the evaluation and observes it.
+
+        Args:
+            model: what the server has.
+            used: the models that are used in its place, if clients have their own: the round's
+                accuracy and loss are the means of theirs. Empty for the model itself.
+            views: other models that follow from it, by name, such as those of weaker devices. They
+                are scored, at nobody's cost, where the topology asks for it.
         """
         self.model = model
         self.lab.want(model)
+        score = ops.mean_score([ops.evaluate(each, self._test) for each in used or (model,)])
+        others = {name: ops.evaluate(view, self._test) for name, view in (views or {}).items()}
+        self._said = score, others if self._score_views else {}
         if self.stop.accuracy < inf:
-            score = ops.evaluate(model, self._test)
-            await self.server.compute(score, kind="evaluate", needs=(model,))
+            await self.server.compute(score, kind="evaluate", needs=tuple(used) or (model,))
             [value] = await Observe((score,), self.server.id)
             self._reached = value["accuracy"] >= self.stop.accuracy
-            self.scores[self.round] = score
+            self._score()
         elif self.round % self._every == self._every - 1:
-            self.scores[self.round] = ops.evaluate(model, self._test)
-            self.lab.want(self.scores[self.round])
+            self._score()
         self._close(model)
+
+    def _score(self) -> None:
+        """The scores of what was reported last are wanted."""
+        assert self._said
+        score, views = self._said
+        self.scores[self.round] = score
+        self.views |= {(self.round, name): view for name, view in views.items()}
+        for each in (score, *views.values()):
+            self.lab.want(each)
 
     def finish(self, end: Seconds) -> None:
         """Close the books, and measure the last round's model too.
@@ -652,8 +689,9 @@ class Run:
             if book.used < 0 and not book.waste:
                 book.waste = "unused" if book.outcome == "done" else book.outcome
         if self.rows and self.round - 1 not in self.scores:
-            assert self.model is not None
-            self.scores[self.round - 1] = ops.evaluate(self.model, self._test)
+            self.round -= 1
+            self._score()
+            self.round += 1
 
     # --- bookkeeping ----------------------------------------------------------------------------
 

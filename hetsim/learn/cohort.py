@@ -38,6 +38,7 @@ class Cohort:
         states: of each member, on the CPU; one that several share is sent once.
         device: where to compute.
         descent: the rule of every step; None for members that only give outputs.
+        apart: of each, what the control variates of its parameters differ by; each names the same.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Cohort:
         states: Sequence[State],
         device: torch.device,
         descent: Descent | None = None,
+        apart: Sequence[State] = (),
     ) -> None:
         self._module = net(architecture).module.train(descent is not None)
         self._descent = descent or Descent(lr=0.0)
@@ -71,7 +73,13 @@ class Cohort:
         weights = [stacked(name) for name in self._trained]
         buffers = [stacked(name) for name in self._moved]
         velocity, anchor = self._descent.velocity(weights), self._descent.anchor(weights)
-        self._columns = weights, buffers, velocity, anchor
+        steered = apart[0] if apart else {}
+        differences = [
+            torch.stack([each[name] for each in apart]).to(device) if name in steered else None
+            for name in self._trained
+        ]
+        correction = self._descent.correction(weights, differences) if steered else []
+        self._columns = weights, buffers, velocity, anchor, correction
         self._size = len(states)
 
     def step(self, members: Sequence[int], x: Tensor, y: Tensor) -> None:
@@ -83,12 +91,12 @@ class Cohort:
             y: their labels [members, batch] int64, on the device.
         """
         columns, index = self._of(members, x.device)
-        weights, buffers, velocity, anchor = columns
+        weights, buffers, velocity, anchor, correction = columns
         leaves = [weight.detach().requires_grad_() for weight in weights]
         logits = self._outputs(leaves, buffers, x).flatten(0, 1)
         loss = F.cross_entropy(logits, y.flatten(), reduction="sum") / y.shape[1]
         gradient = torch.autograd.grad(loss, leaves)
-        self._descent.step(weights, gradient, velocity, anchor)
+        self._descent.step(weights, gradient, velocity, anchor, correction)
         if index is not None:
             for column, part in zip(self._columns[:3], columns[:3], strict=True):
                 for whole, changed in zip(column, part, strict=True):
@@ -97,12 +105,12 @@ class Cohort:
     @torch.no_grad()
     def logits(self, members: Sequence[int], x: Tensor) -> Tensor:
         """Outputs [members, batch, classes] of some members, without a step; `x` as in `step`."""
-        (weights, buffers, _, _), _ = self._of(members, x.device)
+        (weights, buffers, *_), _ = self._of(members, x.device)
         return self._outputs(weights, buffers, x)
 
     def states(self) -> list[State]:
         """The states that the members have reached, on the CPU."""
-        weights, buffers, _, _ = self._columns
+        weights, buffers, *_ = self._columns
         names = (*self._trained, *self._moved)
         stacked = {
             name: column.cpu() for name, column in zip(names, (*weights, *buffers), strict=True)

@@ -10,7 +10,8 @@ A part of a model is measured like a whole one, on activations in place of sampl
 no logits there is no loss: the gradient of what it gives arrives. Where the gradient of what it
 takes is sent back (`gradient`), its first layers compute that too; so the two parts of a model that
 are trained by an exchange of activations and gradients take exactly the operations of the whole.
-What is minimised is the cross entropy of the logits, or another `Objective`, dry-run as it is.
+What is minimised is the cross entropy of the logits, or another `Objective`, dry-run as it is; it
+says which matrix products it takes beside those of layers.
 
 Saved bytes are what autograd keeps for the backward pass: distinct storages without parameters,
 buffers and the input, in training mode, with the loss. Two batch sizes tell what grows with the
@@ -97,6 +98,7 @@ class Sheet:
         parameter_bytes: of the parameters, float32.
         state_bytes: of parameters and buffers as they are sent.
         forward, backward: floating-point operations a sample.
+        fixed: floating-point operations of a step, whatever the batch, of what is minimised.
         inference: operators and bytes of a forward pass.
         training: operators and bytes of a forward and backward pass.
         outputs: elements a sample that all leaf modules produce.
@@ -115,6 +117,7 @@ class Sheet:
     state_bytes: Bytes
     forward: int
     backward: int
+    fixed: int
     inference: Pass
     training: Pass
     outputs: int
@@ -151,9 +154,9 @@ def _measured(architecture: Architecture, gradient: bool, objective: Objective |
     single_thread()
     with chance(0):
         module = architecture.build().train()
-    with _watched(module) as layers:
-        two = _dry_run(module, architecture, 2, gradient, objective)
-    three = _dry_run(module, architecture, 3, gradient, objective)
+        with _watched(module) as layers:
+            two = _dry_run(module, architecture, 2, gradient, objective)
+        three = _dry_run(module, architecture, 3, gradient, objective)
     growing = three.saved - two.saved
     fixed = two.saved - 2 * growing
     parameters = list(module.parameters())
@@ -168,6 +171,7 @@ def _measured(architecture: Architecture, gradient: bool, objective: Objective |
         state_bytes=sum(t.numel() * t.element_size() for t in (*parameters, *buffers)),
         forward=sum(layer.forward for layer in layers),
         backward=sum(layer.backward for layer in layers),
+        fixed=objective.flops(module) if objective else 0,
         inference=_pass(two.inference, three.inference),
         training=_pass(two.training, three.training),
         outputs=sum(layer.outputs for layer in layers),
@@ -191,13 +195,18 @@ def train_cost(
     anchors: int = 0,
     gradient: bool = False,
     objective: Objective | None = None,
+    steered: Architecture | None = None,
 ) -> Cost:
     """Work of `steps` optimizer steps on `samples` samples in batches of `batch`.
 
     `anchors` are models that every step is pulled towards; `gradient` says that the gradient of
-    what the part takes is computed too; `objective` is what is minimised. Peak memory: weights,
-    gradients, optimizer state, anchors, buffers, and one batch of inputs, saved activations, and
-    gradients that arrive and leave.
+    what the part takes is computed too; `objective` is what is minimised; `steered` is the model,
+    or the part of it, whose parameters control variates correct. Peak memory: weights, gradients,
+    optimizer state, anchors, buffers, and one batch of inputs, saved activations, and gradients
+    that arrive and leave. Control variates of C bytes in T tensors need 2 C more, for their
+    difference and for the starting values, from which new ones follow (assumed: a client's own is
+    stored meanwhile); 3 C of traffic and T launches to form the difference, and as much in every
+    step to add it.
     """
     sheet = measure(architecture, gradient=gradient, objective=objective)
     weights = sheet.parameter_bytes
@@ -205,16 +214,21 @@ def train_cost(
     copies = 2 + momentum + anchors
     terms = 1 + 2 * momentum + decay + 2 * anchors
     touched = 3 + 5 * momentum + 3 * decay + 6 * anchors
+    variates = measure(steered) if steered else None
+    added = variates.parameter_bytes if variates else 0.0
+    more = variates.tensors if variates else 0
     return Cost(
-        flops=float(sheet.flops * samples),
+        flops=float(sheet.flops * samples + sheet.fixed * steps),
         traffic=steps * (sheet.training.fixed + touched * weights)
-        + samples * sheet.training.growing,
+        + samples * sheet.training.growing
+        + (steps + 1) * 3 * added,
         memory=copies * weights
+        + 2 * added
         + (sheet.state_bytes - weights)
         + min(batch, samples) * (sheet.input_bytes + sheet.saved + exchanged),
         steps=steps,
         samples=samples,
-        operators=steps * (sheet.training.operators + terms * sheet.tensors),
+        operators=steps * (sheet.training.operators + terms * sheet.tensors) + (steps + 1) * more,
     )
 
 

@@ -54,14 +54,27 @@ class Stack:
         architecture: canonical text; `stackable`.
         states: of each member.
         descent: the rule of every step.
+        apart: of each, what the control variates of its parameters differ by; each names the same.
     """
 
-    def __init__(self, architecture: str, states: Sequence[State], descent: Descent) -> None:
+    def __init__(
+        self,
+        architecture: str,
+        states: Sequence[State],
+        descent: Descent,
+        apart: Sequence[State] = (),
+    ) -> None:
         self._descent = descent
         self._shapes = {name: states[0][name].shape for name in net(architecture).names}
         self._classes = list(self._shapes.values())[-1][0]
         weights = [_padded([state[name] for state in states]) for name in self._shapes]
-        self._columns = weights, descent.velocity(weights), descent.anchor(weights)
+        steered = apart[0] if apart else {}
+        differences = [
+            _padded([each[name] for each in apart]) if name in steered else None
+            for name in self._shapes
+        ]
+        correction = descent.correction(weights, differences) if steered else []
+        self._columns = weights, descent.velocity(weights), descent.anchor(weights), correction
 
     def step(self, members: Sequence[int], x: Tensor, y: Tensor) -> None:
         """One step of some members.
@@ -84,11 +97,12 @@ class Stack:
                 whole.index_copy_(0, index, changed)
 
     def _descend(self, columns: tuple[list[Tensor], ...], x: Tensor, y: Tensor) -> None:
-        weights, velocity, anchor = columns
+        weights, velocity, anchor, correction = columns
         x = x.flatten(2)
         if missing := -x.shape[2] % _LANES:
             x = F.pad(x, (0, missing))
-        self._descent.step(weights, _gradient(weights, x, y, self._classes), velocity, anchor)
+        gradient = _gradient(weights, x, y, self._classes)
+        self._descent.step(weights, gradient, velocity, anchor, correction)
 
     def states(self) -> list[State]:
         """The states that the members have reached."""

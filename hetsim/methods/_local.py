@@ -25,6 +25,6 @@ class LocalSgd(Averaging):
     async def client(self, device: Client, model: Ref[Any]) -> Ref[Any]:
         """Download, train, upload."""
         await device.download(model)
-        update = await device.train(model, **self.training)
+        update = await device.train(model, **self.at(device.asked))
         await device.upload(update)
         return update

@@ -19,6 +19,9 @@ class Sgd:
         lr: learning rate.
         momentum: of the optimizer, which starts fresh each round.
         weight_decay: L2 penalty on the weights.
+        milestones: rounds, counted from 0, from each of which on the learning rate is `gamma`
+            times what it was before.
+        gamma: see above.
     """
 
     epochs: int = 1
@@ -26,14 +29,27 @@ class Sgd:
     lr: float = 0.05
     momentum: float = 0.0
     weight_decay: float = 0.0
+    milestones: tuple[int, ...] = ()
+    gamma: float = 0.1
 
     def __post_init__(self) -> None:
         check(**self.training)
+        rounds = list(self.milestones)
+        require(
+            rounds == sorted({max(each, 1) for each in rounds}),
+            f"milestones are {rounds}", "Name rounds from 1 on, in rising order.",
+        )  # fmt: skip
+        require(0.0 < self.gamma <= 1.0, f"gamma is {self.gamma:g}", "Choose it above 0, up to 1.")
 
     @property
     @abstractmethod
     def training(self) -> dict[str, Any]:
         """All settings of the training, as `ops.train` takes them."""
+
+    def at(self, number: int) -> dict[str, Any]:
+        """All settings of the training in round `number`."""
+        passed = sum(each <= number for each in self.milestones)
+        return {**self.training, "lr": self.lr * self.gamma**passed}
 
     @property
     def sgd(self) -> dict[str, Any]:

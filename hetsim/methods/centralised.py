@@ -34,7 +34,7 @@ class Centralised(Sgd):
         model = run.initial_model()
         while run.going:
             seed = entropy(run.seed, "learn/batches", "server", run.round)
-            update = ops.train(model, run.union, seed=seed, **self.training)
+            update = ops.train(model, run.union, seed=seed, **self.at(run.round))
             await run.server.compute(update, kind="train", needs=(model,))
             model = update
             await run.report(model)

@@ -90,14 +90,14 @@ class Dpfl(Weighted):
     def _offer(self, device: Client, model: Ref[Any], cut: int) -> Offer:
         """The errand with this cut; behind the last block there is no server to work with."""
         if cut == ops.model_arch(model).blocks:
-            update = ops.train(model, device.data, seed=device.order, **self.training)
+            update = ops.train(model, device.data, seed=device.order, **self.at(device.asked))
             stage = device.work(update, kind="train", needs=(model,))
             return Offer(
                 front=model, back=None, after=update, model=update, stages=(stage,),
                 items=update.arg("steps"),
             )  # fmt: skip
         hub, (front, back) = device.hub, ops.split(model, cut)
-        both = ops.exchange(model, cut, device.data, seed=device.order, **self.training)
+        both = ops.exchange(model, cut, device.data, seed=device.order, **self.at(device.asked))
         stages = (
             device.work(both.ahead, kind="forward", needs=(front,)),
             device.uplink(both.sent),

@@ -22,7 +22,7 @@ from hetsim.core.rng import entropy, rng
 from hetsim.federation.client import Client
 from hetsim.federation.run import OnDrop, Run
 from hetsim.learn import ops
-from hetsim.methods._sgd import check, require
+from hetsim.methods._sgd import Sgd, require
 from hetsim.methods._split import Split
 from hetsim.sim.requests import Child, Gather, Stream
 
@@ -50,7 +50,7 @@ class EcoFed(Split):
     sleep: bool = True
 
     def __post_init__(self) -> None:
-        check(**self.training)
+        Sgd.__post_init__(self)
         require(self.period >= 1, f"period is {self.period}", "Choose 1 (never replay) or more.")
         require(
             self.buffer is None or self.buffer >= 1,
@@ -96,12 +96,13 @@ class EcoFed(Split):
         """What a device sends, with its samples in the order of a seed."""
         return ops.activations(front, device.data, batch=self.batch, bits=self.bits, seed=seed)
 
-    def fitted(self, back: Ref[Any], activations: Ref[Any], seed: int) -> Ref[Any]:
-        """A back part after training on these; the seed is of what the model draws by itself."""
-        return ops.fit(
-            back, activations, lr=self.lr, momentum=self.momentum, epochs=self.epochs,
-            weight_decay=self.weight_decay, seed=seed,
-        )  # fmt: skip
+    def fitted(self, back: Ref[Any], activations: Ref[Any], seed: int, number: int = 0) -> Ref[Any]:
+        """A back part after training on these in round `number`.
+
+        The seed is of what the model draws by itself.
+        """
+        settings = {name: value for name, value in self.at(number).items() if name != "batch"}
+        return ops.fit(back, activations, seed=seed, **settings)
 
     async def client(
         self, device: Client, front: Ref[Any], back: Ref[Any], kept: dict[str, Ref[Any]]
@@ -111,7 +112,7 @@ class EcoFed(Split):
             await device.download(front)
             device.state["front"] = front
         activations = self.sent(front, device, device.order)
-        tail = self.fitted(back, activations, device.order)
+        tail = self.fitted(back, activations, device.order, device.asked)
         device.watch(ops.join(front, back))
         await Stream(
             stages=(
@@ -153,7 +154,7 @@ class EcoFed(Split):
         seeds = [
             entropy(run.seed, "learn/batches", "replay", run.round, slot) for slot in range(count)
         ]
-        tails = [self.fitted(back, *each) for each in zip(sources, seeds, strict=True)]
+        tails = [self.fitted(back, *each, run.round) for each in zip(sources, seeds, strict=True)]
         await Gather(
             children=tuple(
                 Child(script=run.server.compute(tail, kind="train"), node=run.server.id)

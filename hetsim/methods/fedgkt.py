@@ -22,7 +22,7 @@ from hetsim.federation.client import Client
 from hetsim.federation.run import OnDrop
 from hetsim.learn import ops
 from hetsim.methods._headed import Headed, Parts
-from hetsim.methods._sgd import check, require
+from hetsim.methods._sgd import Sgd, require
 from hetsim.sim.requests import Stream
 
 _LOGITS = "logits of the server"
@@ -42,7 +42,7 @@ class FedGKT(Headed):
     temperature: float = 3.0
 
     def __post_init__(self) -> None:
-        check(**self.training)
+        Sgd.__post_init__(self)
         require(self.alpha >= 0.0, f"alpha is {self.alpha:g}", "Choose 0 or more.")
         require(
             self.temperature > 0.0,
@@ -50,12 +50,12 @@ class FedGKT(Headed):
         )  # fmt: skip
 
     def trained(
-        self, client: Client, parts: Parts, teacher: Ref[Any] | None, seed: int
+        self, client: Client, parts: Parts, teacher: Ref[Any] | None, seed: int, number: int = 0
     ) -> ops.Mutual:
-        """What a device and the server make of the three parts."""
+        """What a device and the server make of the three parts in round `number`."""
         return ops.mutual(
             *parts, client.data, teacher, alpha=self.alpha, temperature=self.temperature,
-            seed=seed, **self.training,
+            seed=seed, **self.at(number),
         )  # fmt: skip
 
     def costs(self, client: Client, parts: Parts) -> tuple[Cost, Cost]:
@@ -69,7 +69,7 @@ class FedGKT(Headed):
         """Download front and head, train them, exchange logits, upload front and head."""
         await self.download(device, front, head)
         teacher = device.state.get(_LOGITS)
-        mutual = self.trained(device, (front, head, back), teacher, device.order)
+        mutual = self.trained(device, (front, head, back), teacher, device.order, device.asked)
         device.watch(ops.join(front, back))
         known = () if teacher is None else (teacher,)
         await device.compute(mutual.device, kind="train", needs=(front, head, *known))

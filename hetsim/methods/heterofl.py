@@ -3,9 +3,13 @@
 At rate r a device has the first r of the channels of each hidden layer, rounded up, so that the
 models of smaller rates lie inside those of larger ones. It receives and sends no more than that,
 about r^2 of the model's bytes, and each value of the server's model becomes the mean over those
-that have it. In training each hidden layer's output is divided by r (the scaler), and logits of
-classes that a device does not hold are set to 0, the classifier's rows of these classes being left
-to others (the masked loss); the server knows who holds which.
+that have it. In training logits of classes that a device does not hold are set to 0, the
+classifier's rows of these classes being left to others (the masked loss); the server knows who
+holds which.
+
+The source also divides each hidden layer's output by r in training (the scaler). Its networks
+normalise by the batch, which undoes that but for rounding; in one that does not, values grow by 1/r
+from layer to layer and nothing is learned, so here it is off by default.
 
 Source: Diao, Ding, Tarokh, "HeteroFL: Computation and Communication Efficient Federated Learning
 for Heterogeneous Clients", ICLR 2021, and its code (github.com/diaoenmao/HeteroFL-Computation-and-
@@ -32,12 +36,12 @@ class HeteroFL(Leveled):
 
     Attributes:
         rates: shares of the channels that a device may train, the largest first.
-        scaler: whether what hidden layers give is divided by the rate in training.
+        scaler: whether what hidden layers give is divided by the rate in training, see above.
         masked: whether a device leaves classes that it does not hold to others.
     """
 
     rates: tuple[Fraction, ...] = (1.0, 0.5, 0.25, 0.125, 0.0625)
-    scaler: bool = True
+    scaler: bool = False
     masked: bool = True
 
     def __post_init__(self) -> None:
@@ -52,6 +56,10 @@ class HeteroFL(Leveled):
             f"{len(self.proportions)} proportions are given for {len(rates)} rates",
             "Give one for each rate, or none.",
         )
+
+    def named(self, level: int) -> str:
+        """By its width."""
+        return f"width {self.rates[level]:g}"
 
     @property
     def silent(self) -> bool:

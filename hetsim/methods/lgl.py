@@ -36,7 +36,9 @@ class LGL(Headed):
     ) -> Parts:
         """Download front and head, train all three batch by batch, upload front and head."""
         await self.download(device, front, head)
-        apart = ops.local_loss(front, head, back, device.data, seed=device.order, **self.training)
+        apart = ops.local_loss(
+            front, head, back, device.data, seed=device.order, **self.at(device.asked)
+        )
         device.watch(ops.join(front, back))
         await Stream(
             stages=(

@@ -118,9 +118,12 @@ def _devices(touched: list[dict[str, Any]]) -> str:
 
 
 def _events(trace: Trace) -> str:
-    """What happened when, without what the table of devices already says."""
+    """What happened when, without what the tables of devices already say."""
     known = {(row["device"], row["excluded"]) for row in trace.devices}
-    notes = [note for note in trace.notes if (note.actor, note.text) not in known]
+    notes = [
+        note for note in trace.notes
+        if note.cause != "level" and (note.actor, note.text) not in known
+    ]  # fmt: skip
     if not notes:
         return ""
     rows = notes[:_ROWS]

@@ -33,7 +33,8 @@ def write(trace: Trace, folder: Path, *, page: bool = True) -> None:
         folder: where to; nothing else in it is touched.
         page: whether to write `report.html`.
     """
-    for stale in ("summary.json", *(() if page else ("report.html",))):
+    unwanted = {"report.html": page, "views.parquet": trace.views}
+    for stale in ("summary.json", *(name for name, wanted in unwanted.items() if not wanted)):
         (folder / stale).unlink(missing_ok=True)
     with placed(folder / "rounds.parquet") as file:
         tables.write_rows(file, tables.ROUNDS, trace.rounds, "rounds.parquet")
@@ -45,6 +46,9 @@ def write(trace: Trace, folder: Path, *, page: bool = True) -> None:
         tables.write_tuples(file, tables.PARTICIPATIONS, trace.participations)
     with placed(folder / "critical.parquet") as file:
         tables.write_rows(file, tables.CRITICAL, trace.critical, "critical.parquet")
+    if trace.views:
+        with placed(folder / "views.parquet") as file:
+            tables.write_rows(file, tables.VIEWS, trace.views, "views.parquet")
     with placed(folder / "counters.parquet") as file:
         tables.write_tuples(file, tables.COUNTERS, trace.counters)
     with placed(folder / "notes.parquet") as file:
@@ -83,6 +87,7 @@ def read(folder: Path) -> Trace:
         provenance = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise HetsimError(f"{folder}: damaged run folder ({error})") from None
+    views = folder / "views.parquet"
     return Trace(
         spans=[Span(*row) for row in _tuples(folder / "spans.parquet", tables.SPANS)],
         counters=[Counter(*row) for row in _tuples(folder / "counters.parquet", tables.COUNTERS)],
@@ -97,6 +102,7 @@ def read(folder: Path) -> Trace:
             for row in _tuples(folder / "participations.parquet", tables.PARTICIPATIONS)
         ],
         critical=tables.read_rows(folder / "critical.parquet", tables.CRITICAL),
+        views=tables.read_rows(views, tables.VIEWS) if views.is_file() else [],
     )
 
 

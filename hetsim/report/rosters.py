@@ -31,14 +31,16 @@ def devices(trace: Trace) -> Section:
         name="devices",
         title="Devices",
         lead=f"{lead} Click a heading to sort.",
-        body=table(_device_columns(rows), sortable=True, label="Devices")
+        body=table(_device_columns(rows, trace), sortable=True, label="Devices")
         + '<p class="note">Above base: what the node drew on top of its base power. As a '
         "participant: everything it drew from being selected to its last needed act. "
         "All rows are in devices.parquet.</p>",
     )
 
 
-def _device_columns(rows: Sequence[Row]) -> list[Column]:
+def _device_columns(rows: Sequence[Row], trace: Trace) -> list[Column]:
+    levels = {note.actor: note.text for note in trace.notes if note.cause == "level"}
+
     def names(title: str, key: str) -> Column:
         return Column(title=title, cells=[row[key] for row in rows], kind="name")
 
@@ -51,6 +53,10 @@ def _device_columns(rows: Sequence[Row]) -> list[Column]:
         names("Device", "device"), number("Energy", "energy_j", "J"),
         names("Profile", "profile"), names("Role", "role"), names("Power scope", "power_scope"),
         names("Class", "device_class"),
+        Column(
+            title="Trains", cells=[levels.get(row["device"], "") for row in rows], kind="name",
+            hint="how much of the model",
+        ),
         Column(title="Asked", cells=[count(row["asked"]) for row in rows]),
         Column(title="Rounds done", cells=[count(row["rounds_done"]) for row in rows]),
         Column(title="Updates used", cells=[count(row["updates_used"]) for row in rows]),

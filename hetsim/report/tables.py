@@ -84,6 +84,12 @@ CRITICAL = {
 other without a gap from its start to its end. `serial` is that of the span, -1 where nothing of the
 chain was at work."""
 
+VIEWS = {
+    "round": "int64", "view": "string", "accuracy": "float64", "loss": "float64?",
+    "samples": "int64",
+}  # fmt: skip
+"""One row a scored round and a model that follows from the server's, such as that of a level."""
+
 COUNTERS = {"t_s": "float64", "actor": "string", "track": "string", "value": "float64"}
 """One row a `Counter`, its fields in order."""
 

@@ -476,6 +476,10 @@ class Node:
             kinds[kind] = kinds.get(kind, 0.0) + joules
         return kinds
 
+    def besides(self, work: Cost) -> Cost:
+        """What has been announced to it besides a piece of work that is part of it."""
+        return _less(self.ahead, work)
+
     def enter(self, job: Job) -> None:
         """A job starts: the governor is asked before it runs."""
         self.charge(self.env.now)

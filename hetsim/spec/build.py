@@ -558,6 +558,7 @@ class Scenario:
             test=self.resident.whole("test"),
             union=self.resident.shard(np.concatenate(self.shards)),
             evaluate_every=every,
+            score_views=spec.report.views,
             on_drop=getattr(self.method(), "on_drop", "rollback"),
             pretraining=self.pretraining,
             progress=progress,
@@ -679,9 +680,14 @@ class Scenario:
         lab.drain()
         scores: dict[int, Any] = {}
         digest = right = None
+        trace = run.kernel.trace
         if not self.spec.cost_only:
-            values = lab.settle(list(run.scores.values()))
-            scores = dict(zip(run.scores, values, strict=True))
+            values = lab.settle([*run.scores.values(), *run.views.values()])
+            scores = dict(zip(run.scores, values, strict=False))
+            trace.views = [
+                {"round": number, "view": name, **value}
+                for (number, name), value in zip(run.views, values[len(scores) :], strict=True)
+            ]
             assert run.model is not None
             test = self.resident.whole("test")
             [state, right] = lab.settle([run.model, ops.labels(run.model, test)])
@@ -694,7 +700,6 @@ class Scenario:
             "model_hash": digest,
         }
         settle_up(run, end, scores, self.spec.report.targets, heads, self._holdings(right))
-        trace = run.kernel.trace
         trace.spec = self.spec.resolved()
         trace.provenance = self.provenance()
         return trace

@@ -570,10 +570,13 @@ class Report(Section):
 
     Attributes:
         evaluate_every: rounds between two evaluations.
+        views: whether other models that follow from the server's are scored too, such as those of
+            each level, where a method has some.
         targets: accuracies whose time and joules are wanted.
     """
 
     evaluate_every: Count = 1
+    views: bool = False
     targets: Annotated[tuple[Share, ...], Field(strict=False)] = ()
 
 

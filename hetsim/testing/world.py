@@ -51,6 +51,8 @@ stop: {rounds: 2}
 """
 _DEEPER = "task.model={name: mlp, hidden: [16, 16]}"
 _HASTY = "task.source={samples: 64, epochs: 1}"
+_APART = ("cut", "rates", "exits", "factors", "budgets")
+"""Options of methods that take the model apart."""
 _CLOSE = 1e-9
 
 
@@ -75,7 +77,7 @@ def tiny(*overrides: str, seed: int | None = None, data: Path | None = None) -> 
         path.write_text(TOPOLOGY, encoding="utf-8")
         spec = load_topology(path, overrides=overrides, seed=seed)
         method = METHODS.load(spec.method.name)
-        apart = any(hasattr(method, option) for option in ("cut", "rates", "exits"))
+        apart = any(hasattr(method, option) for option in _APART)
         parts = getattr(method, "pretrained", False) or apart
         if parts and spec.task.model.name == "logistic":
             overrides = (*overrides, _DEEPER)

@@ -174,8 +174,8 @@ def simulate(
         run = scenario.world(lab)
         report = run.report
 
-        async def watched(model: Ref[Any]) -> None:
-            await report(model)
+        async def watched(model: Ref[Any], **told: Any) -> None:
+            await report(model, **told)
             each()
             if run.round == WARM:
                 lab.drain()

@@ -41,6 +41,13 @@ MORE: Mapping[str, Sequence[str]] = {
     "forecast": ("prefer: scarce",),
     "dpfl": ("cut: fastest",),
     "heterofl": ("assignment: dynamic, masked: false",),
+    "fednova": ("mu: 0.1, momentum: 0.5",),
+    "scaffold": ("where: step, divisor: steps, momentum: 0.5, mean: participants, server_lr: 0.5",),
+    "spatl": (
+        "selection: greedy, stem: false, zeros: true",
+        "selection: agent, episodes: 1, pretraining: 1",
+        "selection: none, private: false, control: false",
+    ),
     "depthfl": ("exits: [1, 3], distillation: 0.5, rampup: 1",),
     "fedstitch": (
         "positions: 2, zoo: [plain_cnn@0.1, wide_cnn@0.1], "
@@ -51,7 +58,7 @@ MORE: Mapping[str, Sequence[str]] = {
 """Options with which a plug-in does something else than by default, or asks it of a method."""
 
 
-TRAININGS = ("train", "pursue", "fit", "local_loss", "mutual", "scores", "grams")
+TRAININGS = ("train", "pursue", "steer", "fit", "local_loss", "mutual", "scores", "grams")
 """Operations of which every delivered update needs one."""
 
 

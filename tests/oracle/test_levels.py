@@ -6,9 +6,9 @@ comes out; beside it stands plain torch: modules, optimizers, and the mean value
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,7 +23,7 @@ from hetsim.learn.architecture import Architecture
 from hetsim.learn.lab import CostOnlyLab
 from hetsim.learn.meter import measure
 from hetsim.learn.numerics import chance, model_hash, single_thread
-from hetsim.methods import _levels
+from hetsim.report import files
 from hetsim.spec.build import Scenario
 from hetsim.testing import Played, check_books, play, tiny
 
@@ -133,9 +133,9 @@ def narrow(scale: float, masked: bool) -> Loss:
 @pytest.mark.parametrize(
     ("options", "scaler", "masked", "by_samples"),
     [
-        ("", True, True, False),
-        (", scaler: false", False, True, False),
-        (", masked: false, weighting: samples", True, False, True),
+        ("", False, True, False),
+        (", scaler: true", True, True, False),
+        (", scaler: true, masked: false, weighting: samples", True, False, True),
     ],
 )
 def test_heterofl_is_the_loop_bit_for_bit(
@@ -212,7 +212,7 @@ def test_distillation_rises_with_the_rounds() -> None:
 
 # --- FedAvg inside --------------------------------------------------------------------------------
 
-NEUTRAL = "scaler: false, masked: false"
+NEUTRAL = "masked: false"
 
 
 @pytest.mark.parametrize("model", [CNN, "task.model={name: mlp, hidden: [16]}"])
@@ -272,11 +272,12 @@ def taken(of: Scenario, number: int = 0) -> dict[str, int]:
 
 
 METHODS = ("heterofl", "depthfl")
+BY_MEMORY = "method={{name: {}, assignment: memory}}".format
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_device_trains_the_largest_model_that_fits_its_memory(method: str) -> None:
-    plain = tiny(f"method={method}", CNN)
+    plain = tiny(BY_MEMORY(method), CNN)
     asked = needs(plain)["pi-0"]
     assert asked == sorted(set(asked), reverse=True)
     assert set(taken(plain).values()) == {0}
@@ -284,16 +285,16 @@ def test_a_device_trains_the_largest_model_that_fits_its_memory(method: str) -> 
         for memory, expected in ((size, level), (size - 1, level + 1)):
             if expected == len(asked):
                 continue
-            given = tiny(f"method={method}", CNN, f'fleet[0].memory="{memory} B"')
+            given = tiny(BY_MEMORY(method), CNN, f'fleet[0].memory="{memory} B"')
             assert taken(given) == {"pi-0": expected, "pi-1": expected, "phone-0": 0, "jetson-0": 0}
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_nobody_exceeds_the_memory_and_bytes_are_those_of_the_level(method: str) -> None:
-    sizes = needs(tiny(f"method={method}", CNN))
+    sizes = needs(tiny(BY_MEMORY(method), CNN))
     limits = {0: sizes["pi-0"][1], 1: sizes["phone-0"][2], 2: sizes["jetson-0"][0]}
     given = tiny(
-        f"method={method}", CNN, "selection.cohort=4",
+        BY_MEMORY(method), CNN, "selection.cohort=4",
         *(f'fleet[{group}].memory="{memory} B"' for group, memory in limits.items()),
     )  # fmt: skip
     chosen, _ = levels(given)
@@ -309,23 +310,100 @@ def test_nobody_exceeds_the_memory_and_bytes_are_those_of_the_level(method: str)
 
 @pytest.mark.parametrize("method", METHODS)
 def test_only_who_cannot_train_the_smallest_is_left_out(method: str) -> None:
-    smallest = needs(tiny(f"method={method}", CNN))["pi-0"][-1]
+    smallest = needs(tiny(BY_MEMORY(method), CNN))["pi-0"][-1]
     for memory, left_out in ((smallest, 0), (smallest - 1, 2)):
-        played = play(tiny(f"method={method}", CNN, f'fleet[0].memory="{memory} B"'))
+        played = play(tiny(BY_MEMORY(method), CNN, f'fleet[0].memory="{memory} B"'))
         assert played.summary["dropouts"]["memory"] == left_out
     with pytest.raises(HetsimError, match="no device can take part"):
-        play(tiny(f"method={method}", CNN, *(f'fleet[{i}].memory="99 B"' for i in range(3))))
+        play(tiny(BY_MEMORY(method), CNN, *(f'fleet[{i}].memory="99 B"' for i in range(3))))
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_the_server_keeps_what_somebody_trains(method: str) -> None:
     """With too little memory everywhere, the largest that anybody takes."""
-    memory = needs(tiny(f"method={method}", CNN))["pi-0"][1]
-    given = tiny(f"method={method}", CNN, *(f'fleet[{i}].memory="{memory} B"' for i in range(3)))
+    memory = needs(tiny(BY_MEMORY(method), CNN))["pi-0"][1]
+    given = tiny(BY_MEMORY(method), CNN, *(f'fleet[{i}].memory="{memory} B"' for i in range(3)))
     chosen, _ = levels(given)
     assert chosen.top == 1
     reports = [span for span in play(given).trace.spans if span.kind == "download"]
     assert {span.size for span in reports} == {measure(chosen.sizes[1]).state_bytes}
+
+
+def seconds(client: str, level: int) -> float:
+    """What a round takes this device at a level, when nobody else is asked."""
+    options = f"name: heterofl, assignment: fixed, {FAST}"
+    for number in range(4):
+        proportions = [0.0] * 3
+        proportions[level] = 1.0
+        given = tiny(
+            f"method={{{options}, proportions: {proportions}}}", CNN, "selection.cohort=1",
+            "governor=performance", "stop.rounds=1", f"seed={number}", "cost_only=true",
+        )  # fmt: skip
+        [book] = play(given).trace.participations
+        if book.device == client:
+            return book.t1 - book.t0
+    raise AssertionError(f"{client} is never asked")
+
+
+FAST = "rates: [1, 0.5, 0.25], epochs: 4"
+
+
+def test_a_device_trains_the_largest_model_that_it_is_done_with_in_time() -> None:
+    """What is predicted is what a round of one device takes; a little less moves it down."""
+    options = f"name: heterofl, {FAST}"
+    takes = [seconds("jetson-0", level) for level in range(3)]
+    assert takes == sorted(set(takes), reverse=True)
+    for level, each in enumerate(takes):
+        for limit, expected in ((1.000001 * each, level), (0.999999 * each, min(level + 1, 2))):
+            given = tiny(f"method={{{options}, round_time: {limit} s}}", CNN)
+            assert taken(given)["jetson-0"] == expected
+            paced = tiny(f"method={{{options}}}", CNN, f"pace={{name: sync, deadline: {limit} s}}")
+            assert taken(paced) == taken(given)
+
+
+def test_without_a_time_the_median_device_sets_it() -> None:
+    """Half of the devices train the whole model, others a smaller one as they are slower."""
+    given = tiny(f"method={{name: heterofl, {FAST}}}", CNN)
+    levels_taken = taken(given)
+    assert sorted(levels_taken.values())[:2] == [0, 0]
+    assert max(levels_taken.values()) > 0
+    assert levels_taken["phone-0"] == max(levels_taken.values()), "150 ms away"
+
+
+def test_a_device_without_time_for_any_trains_the_smallest_that_fits() -> None:
+    given = tiny(f"method={{name: heterofl, {FAST}, round_time: 1 us}}", CNN)
+    assert set(taken(given).values()) == {2}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_each_level_is_scored_where_that_is_asked_for(method: str, tmp_path: Path) -> None:
+    option = f"method={{name: {method}, assignment: fixed}}"
+    plain, told = (play(tiny(option, CNN, f"report.views={each}")) for each in ("false", "true"))
+    assert not plain.trace.views
+    assert plain.summary["model_hash"] == told.summary["model_hash"]
+    assert plain.summary["trace_hash"] == told.summary["trace_hash"]
+    rows = told.trace.views
+    assert {row["round"] for row in rows} == set(range(ROUNDS))
+    names = [row["view"] for row in rows if row["round"] == 0]
+    assert len(names) == len(set(names)) > 1
+    whole = {row["round"]: row["accuracy"] for row in told.trace.rounds}
+    assert [row["accuracy"] for row in rows if row["view"] == names[0]] == list(whole.values())
+    files.write(told.trace, tmp_path, page=False)
+    (tmp_path / "spec.yaml").write_text("{}")
+    assert files.read(tmp_path).views == rows
+    files.write(plain.trace, tmp_path, page=False)
+    assert not (tmp_path / "views.parquet").exists()
+
+
+def test_the_learning_rate_falls_at_milestones() -> None:
+    def played(options: str) -> str:
+        return play(scenario(f"name: heterofl, {options}")).summary["model_hash"]
+
+    assert ROUNDS == 2
+    assert played("milestones: [2]") == played("gamma: 0.5")
+    assert played("milestones: [1], gamma: 1") == played("gamma: 0.5")
+    halved, tenth = played("milestones: [1], gamma: 0.5"), played("milestones: [1]")
+    assert len({halved, tenth, played("gamma: 0.5")}) == 3
 
 
 def test_fixed_rates_go_by_number_and_yield_to_memory() -> None:
@@ -361,20 +439,13 @@ def test_dynamic_rates_are_drawn_each_round_and_yield_to_memory() -> None:
 
 
 def test_check_knows_what_each_device_does() -> None:
-    memory = needs(tiny("method=heterofl", CNN))["pi-0"][2]
-    given = tiny("method=heterofl", CNN, f'fleet[0].memory="{memory} B"')
+    memory = needs(tiny(BY_MEMORY("heterofl"), CNN))["pi-0"][2]
+    given = tiny(BY_MEMORY("heterofl"), CNN, f'fleet[0].memory="{memory} B"')
     costs = {member.name: cost for member, _, cost in given.workload()}
     assert costs["pi-0"]
     assert costs["jetson-0"]
     assert costs["pi-0"].memory == memory
     assert costs["pi-0"].flops < costs["jetson-0"].flops / 4
-
-
-def test_levels_live_no_longer_than_their_run() -> None:
-    played = play(tiny("method=heterofl", CNN))
-    del played
-    gc.collect()
-    assert not len(_levels._LEVELS)
 
 
 # --- paces ----------------------------------------------------------------------------------------
@@ -384,7 +455,7 @@ def test_levels_live_no_longer_than_their_run() -> None:
 @pytest.mark.parametrize("late", ["steps", "layers"])
 def test_takes_in_partial_work(method: str, late: str) -> None:
     """The slowest, on Wi-Fi, have a little less time than they need."""
-    world = (f"method={method}", CNN, "selection.cohort=4", "stop.rounds=1", "fleet[1].data=none")
+    world = (BY_MEMORY(method), CNN, "selection.cohort=4", "stop.rounds=1", "fleet[1].data=none")
     books = play(tiny(*world, "cost_only=true")).trace.participations
     slowest = max(book.t1 - book.t0 for book in books)
     given = tiny(*world, f"pace={{name: deadline, deadline: {0.96 * slowest} s, late: {late}}}")
@@ -421,8 +492,13 @@ def test_refuses_paces_whose_demands_it_does_not_meet(method: str, pace: str) ->
             "proportions are [0.0]",
         ),
         ("name: heterofl, rates: [1, 0.5], assignment: dynamic, proportions: [2, -1]", "[2.0, -1"),
-        ("name: heterofl, rates: [1], proportions: [1]", "assigned by memory"),
+        ("name: heterofl, rates: [1], proportions: [1]", "assigned by hardware"),
         ("name: heterofl, assignment: best", "not allowed"),
+        ('name: heterofl, round_time: "0 s"', "round_time is 0"),
+        ('name: heterofl, round_time: "9 s", assignment: memory', "round_time is given"),
+        ("name: heterofl, milestones: [0, 3]", "milestones are [0, 3]"),
+        ("name: heterofl, milestones: [3, 3]", "milestones are [3, 3]"),
+        ("name: heterofl, gamma: 0", "gamma is 0"),
         ("name: heterofl, lr: 0", "lr is 0"),
         ("name: depthfl, distillation: -1", "distillation is -1"),
         ("name: depthfl, rampup: -1", "rampup is -1"),
@@ -440,7 +516,7 @@ def test_nonsense_is_refused_with_its_place(options: str, what: str) -> None:
 @pytest.mark.parametrize(
     ("options", "model", "what"),
     [
-        ("name: heterofl", "lenet5", "cannot be made narrower"),
+        ("name: heterofl", "resnet9", "cannot be made narrower"),
         ("name: depthfl", "{name: mlp, hidden: []}", "one block"),
         ("name: depthfl, exits: [3, 9]", "{name: mlp, hidden: [8]}", "has 2 blocks"),
         ("name: depthfl, assignment: fixed, proportions: [1, 1]", "small_cnn", "2 proportions"),
@@ -450,7 +526,7 @@ def test_a_model_that_cannot_be_made_smaller_is_refused(
     options: str, model: str, what: str
 ) -> None:
     larger = "task.data={name: synthetic, shape: [1, 16, 16], train: 200, test: 50}"
-    data = (larger,) if model == "lenet5" else ()
+    data = (larger,) if model == "resnet9" else ()
     given = tiny(f"method={{{options}}}", f"task.model={model}", *data)
     for refused in (given.workload, partial(play, given)):
         with pytest.raises(SpecError) as refusal:

@@ -40,7 +40,7 @@ from hetsim.learn.cohort import Cohort, draws
 from hetsim.learn.data.base import Dataset
 from hetsim.learn.descent import Descent
 from hetsim.learn.numerics import State, single_thread
-from hetsim.learn.ops.train import steps_of
+from hetsim.learn.ops.train import apart, steps_of
 from hetsim.learn.resident import Resident
 from hetsim.learn.turns import turns
 
@@ -125,18 +125,18 @@ class Gpu:
     def _fitting(self, tasks: Sequence[ops.Task]) -> list[Any] | None:
         """The values of tasks of one kin; None if the device's memory is too small for them."""
         ways: dict[str, Callable[[Sequence[ops.Task]], list[Any]]] = {
-            "train": self._train, "forward": self._forward, "evaluate": self._evaluate,
-            "pretrain": self._pretrain,
+            "train": self._train, "steer": self._train, "pretrain": self._pretrain,
+            "forward": self._forward, "evaluate": self._evaluate,
         }  # fmt: skip
-        way = ways.get(tasks[0][0].op)
-        if way is None:
+        ref = tasks[0][0]
+        way = ways.get(ref.op)
+        if way is None or "towards" in dict(ref.args):
             return ops.compute_all(tasks, self._resident)
         try:
             return way(tasks)
         except torch.OutOfMemoryError:
             return None
         except RuntimeError as fault:
-            ref = tasks[0][0]
             raise HetsimError(
                 f"{self._device}: {ref.op} of {ref.arg('arch')} cannot be computed in a batch of "
                 f"models: {str(fault).splitlines()[0]}\n    Use --executor inline or pool."
@@ -159,8 +159,8 @@ class Gpu:
 
     def _train(self, tasks: Sequence[ops.Task]) -> list[State]:
         ref = tasks[0][0]
-        states = [inputs[0] for _, inputs in tasks]
-        cohort = Cohort(ref.arg("arch"), states, self._device, Descent.of(ref))
+        states, differences = zip(*((inputs[0], apart(inputs)) for _, inputs in tasks), strict=True)
+        cohort = Cohort(ref.arg("arch"), states, self._device, Descent.of(ref), differences)
         streams = [(inputs[1].split, steps_of(task, inputs[1])) for task, inputs in tasks]
         seeded = self._accelerator.chance(ref.arg("seed"))
         with seeded if draws(ref.arg("arch")) else nullcontext():
@@ -228,10 +228,13 @@ class _Samples(Resident):
 
 def _kin(ref: Ref[Any]) -> Hashable | None:
     """One key for all tasks that can be computed together; None for a task that cannot."""
-    if ref.op not in ("train", "forward", "evaluate") or draws(ref.arg("arch")):
+    settings = dict(ref.args)
+    if ref.op not in ("train", "steer", "forward", "evaluate") or "towards" in settings:
         return None
-    rule = Descent.of(ref) if ref.op == "train" else None
-    return ref.op, ref.arg("arch"), ref.arg("batch"), rule
+    if draws(ref.arg("arch")):
+        return None
+    rule = Descent.of(ref) if ref.op in ("train", "steer") else None
+    return ref.op, settings["arch"], settings["batch"], rule, settings.get("steered")
 
 
 def _need(tasks: Sequence[ops.Task]) -> Bytes:

@@ -8,6 +8,7 @@ from itertools import pairwise
 from torch import nn
 
 from hetsim.learn.models._chain import Block, Chain, average, halve, relu
+from hetsim.learn.models._norm import norm
 
 
 class Convolutions(Chain):
@@ -19,6 +20,7 @@ class Convolutions(Chain):
         widths: channels that each convolution gives.
         halved: numbers, from 1, of those after which the image is halved, while two points remain.
         stride: of the first one.
+        statistics: of the normalisation: running, or those of the batch at hand.
     """
 
     def __init__(
@@ -28,6 +30,7 @@ class Convolutions(Chain):
         widths: Sequence[int],
         halved: Collection[int],
         stride: int = 1,
+        statistics: str = "running",
     ) -> None:
         super().__init__()
         blocks: list[Block] = []
@@ -36,7 +39,7 @@ class Convolutions(Chain):
                 before, after, 3, stride if number == 1 else 1, padding=1, bias=False
             )
             self.add_module(f"conv{number}", convolution)
-            self.add_module(f"bn{number}", nn.BatchNorm2d(after))
+            self.add_module(f"bn{number}", norm(after, statistics))
             pooled = (halve,) if number in halved else ()
             blocks.append((f"conv{number}", f"bn{number}", relu, *pooled))
         self.linear = nn.Linear(widths[-1], classes)

@@ -18,7 +18,9 @@ _CHANNELS = (16, 16, 32, 32, 64, 64, 128, 128)
 _HALVED = (2, 4, 6)
 
 
-def plain_cnn(shape: tuple[int, ...], classes: int, *, width: float = 1.0) -> nn.Module:
+def plain_cnn(
+    shape: tuple[int, ...], classes: int, *, width: float = 1.0, statistics: str = "running"
+) -> nn.Module:
     """The network for images of at least 5 x 5.
 
     Args:
@@ -26,7 +28,8 @@ def plain_cnn(shape: tuple[int, ...], classes: int, *, width: float = 1.0) -> nn
         classes: number of labels.
         width: of all hidden channels, rounded up; a narrower network's weights are the first ones
             of a wider one's.
+        statistics: of the normalisation: running, or those of the batch at hand.
     """
     require("plain_cnn", shape, "channels, height, width", 5)
     widths = [scaled(channels, width) for channels in _CHANNELS]
-    return Convolutions(shape[0], classes, widths, _HALVED)
+    return Convolutions(shape[0], classes, widths, _HALVED, statistics=statistics)

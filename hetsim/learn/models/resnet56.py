@@ -7,6 +7,6 @@ from torch import nn
 from hetsim.learn.models import _resnet
 
 
-def resnet56(shape: tuple[int, ...], classes: int) -> nn.Module:
-    """The residual network of 56 layers."""
-    return _resnet.build("resnet56", 56, shape, classes)
+def resnet56(shape: tuple[int, ...], classes: int, *, width: float = 1.0) -> nn.Module:
+    """The residual network of 56 layers, `width` times as wide."""
+    return _resnet.build("resnet56", 56, shape, classes, width)

@@ -17,7 +17,9 @@ _CHANNELS = (64, 128, 160, 192)
 _HALVED = (1, 2)
 
 
-def wide_cnn(shape: tuple[int, ...], classes: int, *, width: float = 1.0) -> nn.Module:
+def wide_cnn(
+    shape: tuple[int, ...], classes: int, *, width: float = 1.0, statistics: str = "running"
+) -> nn.Module:
     """The network for images of at least 5 x 5.
 
     Args:
@@ -25,7 +27,8 @@ def wide_cnn(shape: tuple[int, ...], classes: int, *, width: float = 1.0) -> nn.
         classes: number of labels.
         width: of all hidden channels, rounded up; a narrower network's weights are the first ones
             of a wider one's.
+        statistics: of the normalisation: running, or those of the batch at hand.
     """
     require("wide_cnn", shape, "channels, height, width", 5)
     widths = [scaled(channels, width) for channels in _CHANNELS]
-    return Convolutions(shape[0], classes, widths, _HALVED, stride=2)
+    return Convolutions(shape[0], classes, widths, _HALVED, stride=2, statistics=statistics)

@@ -7,21 +7,37 @@ from typing import Any
 
 from hetsim.core.ref import Ref
 from hetsim.learn.architecture import Architecture
-from hetsim.learn.objective import Distilled, Objective, Sliced
+from hetsim.learn.descent import Where
+from hetsim.learn.objective import Distilled, LowRank, Objective, Sliced
 from hetsim.learn.ops.activations import ACTIVATIONS, Activations, activations
 from hetsim.learn.ops.base import Fold, Operation, Task, model_arch
 from hetsim.learn.ops.candidates import Candidate, candidates
-from hetsim.learn.ops.evaluate import EVALUATE, Score, evaluate
+from hetsim.learn.ops.channel_mean import CHANNEL_MEAN, CHANNEL_STEP, channel_mean, channel_step
+from hetsim.learn.ops.combined import COMBINED, combined
+from hetsim.learn.ops.control import Divisor, control, length
+from hetsim.learn.ops.evaluate import EVALUATE, MEAN_SCORE, Score, evaluate, mean_score
 from hetsim.learn.ops.exchange import Exchange, exchange
+from hetsim.learn.ops.explored import AGENT, EXPLORED, agent, explored
+from hetsim.learn.ops.factorise import (
+    FACTORISE,
+    RECOMBINE,
+    factorised,
+    low_rank,
+    recombined,
+    recombined_layers,
+)
 from hetsim.learn.ops.fit import FIT, fit
 from hetsim.learn.ops.forward import FORWARD, forward
 from hetsim.learn.ops.gram import GRAMS, SUMMED, Gram, grams, head_grams, summed
 from hetsim.learn.ops.initial import INITIAL, initial
 from hetsim.learn.ops.join import JOIN, join
+from hetsim.learn.ops.kept import KEPT, Grain, kept, patched, units
 from hetsim.learn.ops.labels import LABELS, Labels, labels
 from hetsim.learn.ops.layered import LAYERED_MEAN, arrived, layered_mean, layers_of
 from hetsim.learn.ops.local_loss import LOCAL_LOSS, Apart, head, local_loss
+from hetsim.learn.ops.masked import MASKED, counted, masked
 from hetsim.learn.ops.mean import MEAN, mean
+from hetsim.learn.ops.member import ASSEMBLED, MEMBER, assembled, member, side_by_side
 from hetsim.learn.ops.messages import gradient_bytes
 from hetsim.learn.ops.mix import MIX, mix
 from hetsim.learn.ops.mutual import MUTUAL, Mutual, mutual
@@ -31,14 +47,16 @@ from hetsim.learn.ops.pick import PICK, pick
 from hetsim.learn.ops.pretrain import PRETRAIN, pretrain, trainings
 from hetsim.learn.ops.published import PUBLISHED, published
 from hetsim.learn.ops.ridge import RIDGE, ridge
+from hetsim.learn.ops.salient import SALIENT, salient
 from hetsim.learn.ops.scores import SCORES, Scores, scores
 from hetsim.learn.ops.shard import SHARD
 from hetsim.learn.ops.slice import SLICE, slice_of
 from hetsim.learn.ops.sliced_mean import SLICED_MEAN, sliced_mean
-from hetsim.learn.ops.smaller import narrowed, with_exits
+from hetsim.learn.ops.smaller import depths, narrowed, with_exits, with_head
 from hetsim.learn.ops.stitched import STITCHED, stitched
-from hetsim.learn.ops.train import PURSUE, TRAIN, train, truncate
+from hetsim.learn.ops.train import PURSUE, STEER, TRAIN, train, truncate
 from hetsim.learn.ops.transfer import take, transfer, transferred
+from hetsim.learn.ops.zeros import ZEROS, zeros
 from hetsim.learn.resident import Resident
 
 __all__ = [
@@ -48,10 +66,13 @@ __all__ = [
     "Architecture",
     "Candidate",
     "Distilled",
+    "Divisor",
     "Exchange",
     "Fold",
+    "Grain",
     "Gram",
     "Labels",
+    "LowRank",
     "Mutual",
     "Objective",
     "Operation",
@@ -59,13 +80,24 @@ __all__ = [
     "Scores",
     "Sliced",
     "Task",
+    "Where",
     "activations",
+    "agent",
     "arrived",
+    "assembled",
     "candidates",
+    "channel_mean",
+    "channel_step",
+    "combined",
     "compute",
     "compute_all",
+    "control",
+    "counted",
+    "depths",
     "evaluate",
     "exchange",
+    "explored",
+    "factorised",
     "fit",
     "forward",
     "gradient_bytes",
@@ -74,22 +106,33 @@ __all__ = [
     "head_grams",
     "initial",
     "join",
+    "kept",
     "kin",
     "labels",
     "layered_mean",
     "layers_of",
+    "length",
     "local_loss",
+    "low_rank",
+    "masked",
     "mean",
+    "mean_score",
+    "member",
     "mix",
     "model_arch",
     "mutual",
     "narrowed",
     "padded",
+    "patched",
     "pick",
     "pretrain",
     "published",
+    "recombined",
+    "recombined_layers",
     "ridge",
+    "salient",
     "scores",
+    "side_by_side",
     "slice_of",
     "sliced_mean",
     "split",
@@ -101,7 +144,10 @@ __all__ = [
     "transfer",
     "transferred",
     "truncate",
+    "units",
     "with_exits",
+    "with_head",
+    "zeros",
 ]
 
 OPERATIONS: dict[str, Operation] = {
@@ -109,13 +155,19 @@ OPERATIONS: dict[str, Operation] = {
     "initial": INITIAL,
     "train": TRAIN,
     "pursue": PURSUE,
+    "steer": STEER,
     "slice": SLICE,
     "sliced_mean": SLICED_MEAN,
     "forward": FORWARD,
     "mean": MEAN,
     "mix": MIX,
+    "combined": COMBINED,
     "layered_mean": LAYERED_MEAN,
     "evaluate": EVALUATE,
+    "mean_score": MEAN_SCORE,
+    "kept": KEPT,
+    "member": MEMBER,
+    "assembled": ASSEMBLED,
     "labels": LABELS,
     "part": PART,
     "join": JOIN,
@@ -132,6 +184,15 @@ OPERATIONS: dict[str, Operation] = {
     "ridge": RIDGE,
     "padded": PADDED,
     "stitched": STITCHED,
+    "factorise": FACTORISE,
+    "recombine": RECOMBINE,
+    "zeros": ZEROS,
+    "salient": SALIENT,
+    "explored": EXPLORED,
+    "agent": AGENT,
+    "masked": MASKED,
+    "channel_mean": CHANNEL_MEAN,
+    "channel_step": CHANNEL_STEP,
 }
 """How each `Ref.op` is computed."""
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import fsum
 from typing import Any, TypedDict
 
 from torch.nn import functional as F
 
+from hetsim.core.cost import Cost
 from hetsim.core.ref import Ref
 from hetsim.learn.meter import forward_cost
 from hetsim.learn.numerics import State
@@ -39,6 +41,29 @@ def evaluate(model: Ref[State], shard: Ref[Rows], *, batch: int = 100) -> Ref[Sc
     )
 
 
+def mean_score(scores: Sequence[Ref[Score]]) -> Ref[Score]:
+    """The mean of scores on one shard; of a single one, itself.
+
+    Raises:
+        ValueError: there are none.
+    """
+    if not scores:
+        raise ValueError("no scores to take the mean of")
+    if len(scores) == 1:
+        return scores[0]
+    cost = sum((score.cost for score in scores), Cost())
+    return Ref.of("mean_score", *scores, nbytes=_NUMBERS, cost=cost)
+
+
+def _mean_score(ref: Ref[Score], inputs: Sequence[Any], resident: Resident) -> Score:
+    scores: Sequence[Score] = inputs
+    return Score(
+        accuracy=fsum(score["accuracy"] for score in scores) / len(scores),
+        loss=fsum(score["loss"] for score in scores) / len(scores),
+        samples=scores[0]["samples"],
+    )
+
+
 def _evaluate(ref: Ref[Score], inputs: Sequence[Any], resident: Resident) -> Score:
     right, loss, samples = 0, 0.0, 0
     for logits, y in outputs(ref, inputs[0], inputs[1], resident):
@@ -49,3 +74,4 @@ def _evaluate(ref: Ref[Score], inputs: Sequence[Any], resident: Resident) -> Sco
 
 
 EVALUATE = Operation(compute=_evaluate, kept=True)
+MEAN_SCORE = Operation(compute=_mean_score, light=True)

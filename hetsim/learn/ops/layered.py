@@ -1,25 +1,25 @@
 """The mean of models of which only some layers have arrived.
 
 An update is sent layer by layer, from the output layer back to the input, so that one which is cut
-short has delivered its last layers. A layer of the new server model is the weighted mean over the
+short has delivered its last layers; what says which layers a message holds
+(`hetsim.learn.ops.kept`) goes ahead. A layer of the new server model is the weighted mean over the
 updates that delivered it, and the old server model's where none did. A layer is a module with
 values of its own: its weights, biases and running statistics.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 
 from hetsim.core.quantities import Bytes, Fraction
 from hetsim.core.ref import Ref
-from hetsim.learn.architecture import Architecture
 from hetsim.learn.meter import mean_cost, measure
-from hetsim.learn.numerics import State, chance
+from hetsim.learn.numerics import State
 from hetsim.learn.ops.base import Operation, model_arch
+from hetsim.learn.ops.kept import header, tensor_bytes, tensors_in
 from hetsim.learn.resident import Resident
 
 Layers = tuple[str, ...]
@@ -52,15 +52,15 @@ def layered_mean(
 
 def layers_of(model: Ref[State]) -> Layers:
     """Names of the layers in the order in which they are sent."""
-    return tuple(name for name, _ in _sizes(model_arch(model)))
+    return tuple(_sizes(model))
 
 
 def arrived(model: Ref[State], share: Fraction) -> Layers:
     """The layers that are whole in the first `share` of a message."""
-    sizes = _sizes(model_arch(model))
-    left = share * sum(size for _, size in sizes)
+    sizes, first = _sizes(model), header(model)
+    left = share * (sum(sizes.values()) + first) - first
     names: list[str] = []
-    for name, size in sizes:
+    for name, size in sizes.items():
         left -= size
         if left < 0.0:
             break
@@ -68,16 +68,14 @@ def arrived(model: Ref[State], share: Fraction) -> Layers:
     return tuple(names)
 
 
-@lru_cache(maxsize=256)
-def _sizes(architecture: Architecture) -> tuple[tuple[str, Bytes], ...]:
+def _sizes(model: Ref[State]) -> Mapping[str, Bytes]:
     """Each layer with its bytes, in the order in which they are sent."""
-    with chance(0):
-        state = architecture.build().state_dict()
     sizes: dict[str, Bytes] = {}
-    for name, tensor in reversed(state.items()):
+    known = tensor_bytes(model_arch(model))
+    for name in reversed(tensors_in(model)):
         layer = name.rpartition(".")[0]
-        sizes[layer] = sizes.get(layer, 0.0) + tensor.numel() * tensor.element_size()
-    return tuple(sizes.items())
+        sizes[layer] = sizes.get(layer, 0.0) + known[name]
+    return sizes
 
 
 def _layered_mean(ref: Ref[State], inputs: Sequence[Any], resident: Resident) -> State:

@@ -7,7 +7,7 @@ no mean; they take the largest value of those whose weight is not negative.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import isfinite
 from typing import Any
 
@@ -42,11 +42,11 @@ def mean(refs: Sequence[Ref[State]], weights: Sequence[float] | None = None) -> 
     )
 
 
-class Mean:
+class Sum:
     """A running weighted sum."""
 
-    def __init__(self, ref: Ref[State]) -> None:
-        self._weights = iter(ref.arg("weights"))
+    def __init__(self, weights: Iterable[float]) -> None:
+        self._weights = iter(weights)
         self._types: dict[str, torch.dtype] = {}
         self._sums: State = {}
 
@@ -65,7 +65,7 @@ class Mean:
                 torch.maximum(total, tensor, out=total)
 
     def result(self) -> State:
-        """The mean of all models added."""
+        """The sum of all models added."""
         return {name: total.to(self._types[name]) for name, total in self._sums.items()}
 
 
@@ -73,11 +73,15 @@ def _weighted(tensor: Tensor, weight: float) -> Tensor:
     return tensor.double().mul_(weight) if tensor.is_floating_point() else tensor.clone()
 
 
+def _fold(ref: Ref[State]) -> Sum:
+    return Sum(ref.arg("weights"))
+
+
 def _mean(ref: Ref[State], inputs: Sequence[Any], resident: Resident) -> State:
-    fold = Mean(ref)
+    fold = _fold(ref)
     for value in inputs:
         fold.add(value)
     return fold.result()
 
 
-MEAN = Operation(compute=_mean, fold=Mean, light=True, kept=True)
+MEAN = Operation(compute=_mean, fold=_fold, light=True, kept=True)

@@ -50,6 +50,14 @@ def shapes(architecture: Architecture) -> Mapping[str, Shape]:
     return {name: tuple(tensor.shape) for name, tensor in state.items()}
 
 
+@lru_cache(maxsize=256)
+def trained(architecture: Architecture) -> Mapping[str, Shape]:
+    """Shape of each parameter of a model or a part of one, by its name, in order."""
+    with chance(0):
+        module = architecture.build()
+    return {name: tuple(tensor.shape) for name, tensor in module.named_parameters()}
+
+
 class Part:
     """Keeps the tensors of a part."""
 

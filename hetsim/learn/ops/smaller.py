@@ -1,18 +1,23 @@
 """Architectures whose values are a part of a larger one's: narrower, or shallower.
 
 A narrower one has the first channels of each hidden layer, a shallower one the first blocks and the
-exits among them (`hetsim.learn.models.multi_exit`). Samples and classes stay as they are.
+exits among them (`hetsim.learn.models.multi_exit`), or the first blocks and a head of its own,
+which is no part of the larger one (`hetsim.learn.models.headed`). Samples and classes stay as they
+are.
 """
 
 from __future__ import annotations
 
 import inspect
 import json
+from dataclasses import replace
+from itertools import takewhile
 from math import ceil
 from typing import Any
 
 from hetsim.core.errors import SpecError
 from hetsim.core.quantities import Fraction
+from hetsim.core.ref import Arg
 from hetsim.core.registry import MODELS
 from hetsim.learn.architecture import Architecture
 
@@ -70,11 +75,34 @@ def with_exits(architecture: Architecture, exits: tuple[int, ...]) -> tuple[Arch
     from hetsim.learn.models.multi_exit import spread
 
     after = exits or spread(architecture.blocks)
-    options = json.dumps(dict(architecture.options), sort_keys=True, separators=(",", ":"))
     return tuple(
-        Architecture.of(
-            "multi_exit", architecture.shape, architecture.classes,
-            {"model": architecture.name, "options": options, "exits": after[:count]},
-        )
+        made_of("multi_exit", architecture, exits=after[:count])
         for count in range(len(after), 0, -1)
-    )  # fmt: skip
+    )
+
+
+def with_head(architecture: Architecture, blocks: int, hidden: int) -> Architecture:
+    """The first blocks of the model, and a head behind them; the first part of it is shared.
+
+    Args:
+        architecture: of a model that is a chain of blocks.
+        blocks: how many are kept.
+        hidden: features of the head's first layer, behind pictures and signals.
+    """
+    return made_of("headed", architecture, blocks=blocks, hidden=hidden)
+
+
+def depths(architecture: Architecture) -> tuple[int, ...]:
+    """Blocks kept at each level if nobody says, the most first: all, then at most four."""
+    from hetsim.learn.models import headed
+
+    fronts = (replace(architecture, part=(0, at)) for at in range(1, architecture.blocks))
+    pictures = sum(1 for _ in takewhile(lambda front: len(front.gives) > 1, fronts))
+    return headed.depths(architecture.blocks, pictures)
+
+
+def made_of(name: str, architecture: Architecture, **options: Arg) -> Architecture:
+    """A model that is made of another one, which it takes as its options `model` and `options`."""
+    inner = json.dumps(dict(architecture.options), sort_keys=True, separators=(",", ":"))
+    own = {"model": architecture.name, "options": inner, **options}
+    return Architecture.of(name, architecture.shape, architecture.classes, own)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import mean
 from typing import Any
 
-from hetsim.report.numbers import NONE, significant
+from hetsim.report.published._seeds import Sign, above, less
 from hetsim.report.published.base import Row, Table
 
 DEFAULT: Mapping[str, Any] = {"method": "ecofed", "period": 2, "bits": 8}
@@ -55,58 +55,6 @@ def method_name(row: Row) -> str:
         if what := _PRETRAINING.get(row.get("pretraining", "")):
             parts.append(what)
     return ", ".join(parts)
-
-
-def spread(values: Iterable[float], factor: float = 1.0) -> str:
-    """Mean, least and highest.
-
-    >>> spread([1.0, 3.0]), spread([0.5], 100.0), spread([])
-    ('2.00 (1.00 to 3.00)', '50.0', 'not run')
-    """
-    scaled = [factor * value for value in values]
-    if not scaled:
-        return "not run"
-    if max(scaled) == min(scaled):
-        return significant(scaled[0])
-    low, high = significant(min(scaled)), significant(max(scaled))
-    return f"{significant(mean(scaled))} ({low} to {high})"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sign:
-    """A sign that is to be seen.
-
-    Attributes:
-        what: in words.
-        differences: by seed; as shares, shown in points.
-        holds: whether they say so.
-    """
-
-    what: str
-    differences: tuple[float, ...]
-    holds: Callable[[Sequence[float]], bool]
-
-    @property
-    def seen(self) -> bool | None:
-        """None if it was not run."""
-        return self.holds(self.differences) if self.differences else None
-
-    @property
-    def verdict(self) -> str:
-        """In words."""
-        return {True: "seen", False: "not seen", None: "not run"}[self.seen]
-
-    @property
-    def points(self) -> str:
-        """Differences by seed."""
-        return ", ".join(f"{100 * each:+.1f}" for each in self.differences) or NONE
-
-    @property
-    def words(self) -> str:
-        """A sentence without a full stop."""
-        return f"{self.what}: {self.verdict}" + (
-            f" ({self.points} points by seed)" if self.differences else ""
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,37 +137,34 @@ class Runs:
         return list(self._signs())
 
     def _signs(self) -> Iterator[Sign]:
-        def above(differences: Sequence[float]) -> bool:
-            return min(differences) > 0.0
-
         yield Sign(
             what="EcoFed is not below DPFL early",
-            differences=_less(self.early(ECOFED), self.early(DPFL)),
+            differences=less(self.early(ECOFED), self.early(DPFL)),
             holds=lambda differences: min(differences) >= 0.0,
         )
         yield Sign(
             what="DPFL learns what FedAvg learns",
-            differences=_less(self.late(DPFL), self.late(FEDAVG)),
+            differences=less(self.late(DPFL), self.late(FEDAVG)),
             holds=lambda differences: not any(differences),
         )
         for name in (LGL, FEDGKT):
             yield Sign(
                 what=f"{name} is below DPFL at the end",
-                differences=_less(self.late(DPFL), self.late(name)), holds=above,
+                differences=less(self.late(DPFL), self.late(name)), holds=above,
             )  # fmt: skip
         yield Sign(
             what="eight bits are within a point of 32, mean over seeds",
-            differences=_less(self.late(ECOFED), self.late(f"{ECOFED}, 32 bits")),
+            differences=less(self.late(ECOFED), self.late(f"{ECOFED}, 32 bits")),
             holds=lambda differences: abs(mean(differences)) <= _POINT,
         )
         yield Sign(
             what="a frozen front is better pre-trained than random",
-            differences=_less(self.late(ECOFED), self.late(f"{ECOFED}, {_PRETRAINING['none']}")),
+            differences=less(self.late(ECOFED), self.late(f"{ECOFED}, {_PRETRAINING['none']}")),
             holds=above,
         )
         yield Sign(
             what="a period of 8 costs accuracy beside one of 1",
-            differences=_less(self.late(f"{ECOFED}, period 1"), self.late(f"{ECOFED}, period 8")),
+            differences=less(self.late(f"{ECOFED}, period 1"), self.late(f"{ECOFED}, period 8")),
             holds=above,
         )
 
@@ -227,8 +172,3 @@ class Runs:
 def _early(rows: Sequence[Row]) -> float:
     half = rows[-1]["round"] / 2
     return mean(row["accuracy"] for row in rows if row["round"] <= half or row is rows[0])
-
-
-def _less(first: Mapping[int, float], other: Mapping[int, float]) -> tuple[float, ...]:
-    """Differences of the seeds that both have."""
-    return tuple(first[seed] - other[seed] for seed in sorted(first.keys() & other.keys()))

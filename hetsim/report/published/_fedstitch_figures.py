@@ -19,13 +19,7 @@ from hetsim.report.paper import (
     legend,
     logarithmic,
 )
-from hetsim.report.published._fedstitch_runs import (
-    STITCHED,
-    Runs,
-    distinct,
-    name_of,
-    skew,
-)
+from hetsim.report.published._fedstitch_runs import STITCHED, Runs, distinct, name_of, skew
 from hetsim.report.published.base import Row, Table, appearing, known
 
 if TYPE_CHECKING:

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import mean
 from typing import Any
 
-from hetsim.report.numbers import NONE, significant
-from hetsim.report.published._target import NOT_RUN
 from hetsim.report.published.base import Row, Table, appearing, known
 
 STITCHED = "FedStitch"
@@ -40,24 +37,6 @@ def tightest(method: str) -> str:
 def distinct(table: Iterable[Row], name: str) -> list[float]:
     """Values of a column, in rising order."""
     return sorted(set(known(table, name)))
-
-
-def spread(found: Iterable[float], factor: float = 1.0) -> str:
-    """Mean, least and highest.
-
-    >>> spread([1.0, 3.0]), spread([0.5], 100.0), spread([])
-    ('2.00 (1.00 to 3.00)', '50.0', 'not run')
-    """
-    scaled = [factor * value for value in found]
-    if not scaled:
-        return NOT_RUN
-    low, high = significant(min(scaled)), significant(max(scaled))
-    return low if low == high else f"{significant(mean(scaled))} ({low} to {high})"
-
-
-def points(differences: Iterable[float]) -> str:
-    """Differences of accuracies, by seed, in points."""
-    return ", ".join(f"{100 * each:+.1f}" for each in differences) or NONE
 
 
 def skew(alpha: float) -> str:

@@ -22,12 +22,11 @@ from hetsim.report.published._fedstitch_runs import (
     all_above,
     distinct,
     less,
-    points,
     saving,
     skew,
     speedup,
-    spread,
 )
+from hetsim.report.published._seeds import points, spread
 from hetsim.report.published._target import NOT_RUN
 from hetsim.report.published.base import Row, Table, Tables, appearing, known
 
@@ -295,7 +294,7 @@ def _clocks(runs: Runs) -> Iterator[Target]:
             number=7,
             what=f"paced clocks against the highest, joules of all clients ({words})",
             article="claimed, no number",
-            found=f"{spread(saved, 100.0)} % less" if saved else NOT_RUN,
+            found=f"saving {spread(saved, 100.0)} %" if saved else NOT_RUN,
             wanted="less in every run",
             verdict=all_above(saved),
             cause=_longer(both),

@@ -20,9 +20,9 @@ from hetsim.report.published._ecofed_runs import (
     method_name,
     one,
     ratio,
-    spread,
 )
 from hetsim.report.published._ecofed_targets import Target, targets
+from hetsim.report.published._seeds import spread
 from hetsim.report.published._target import NOT_RUN, tally
 from hetsim.report.published.base import Chapter, Chart, Grid, Need, Page, Row, Table, Tables, known
 

@@ -20,19 +20,17 @@ from hetsim.report.published._fedstitch_runs import (
     BLIND,
     DEFAULT,
     NO_LIMIT,
-    NOT_RUN,
     STITCHED,
     TIGHT,
     Runs,
     less,
-    points,
     saving,
     skew,
     speedup,
-    spread,
 )
 from hetsim.report.published._fedstitch_targets import Target, targets
-from hetsim.report.published._target import tally
+from hetsim.report.published._seeds import points, spread
+from hetsim.report.published._target import NOT_RUN, tally
 from hetsim.report.published.base import Chapter, Chart, Grid, Need, Page, Row, Table, Tables, known
 
 _MARK = "Reconstructed; paper body not available; defaults by hetsim."

@@ -113,7 +113,8 @@ def _ways(model: str, batch: int) -> Iterator[Way]:
     sgd = _sgd(batch)
     yield Way(name="full training", method=f"{{name: fedavg, {sgd}}}")
     for rate, place in _RATES.items() if model == TRAINED else ():
-        yield Way(name=f"HeteroFL, {rate} wide", method=_level("heterofl", sgd, place, 5))
+        method = _level("heterofl", f"{sgd}, scaler: true", place, 5)
+        yield Way(name=f"HeteroFL, {rate} wide", method=method)
     for place, exits in enumerate(_DEPTHS):
         name = f"DepthFL, {exits} exit{'s' * (exits > 1)}"
         yield Way(name=name, method=_level("depthfl", sgd, place, len(_DEPTHS)))

@@ -75,6 +75,7 @@ LONGER = ("memory-blind", "exclusive")
 """Ways that are also played longer."""
 _SOURCE = (5, 6, 7, 8, 9)
 _PRETRAINED = ("fedstitch", "finetune")
+_BY_MEMORY = f"{SGD}, assignment: memory"
 _EVERY_STEP = 1
 _SCORED = ("round", "accuracy", "t_s", "device_j", "energy_j", "bytes")
 _SPENT = ("rounds", "simulated_s", "device_j", "device_active_j", "device_participant_j",
@@ -181,8 +182,8 @@ def ways() -> tuple[Way, ...]:
         Way(method="all-small", name="heterofl", options=f"{SGD}, assignment: weakest",
             memories=("tight", "loose")),
         Way(method="best small", model=f"{{name: {TRAINED}, width: {narrow()}}}"),
-        Way(method="width-scaled", name="heterofl"),
-        Way(method="depth-scaled", name="depthfl"),
+        Way(method="width-scaled", name="heterofl", options=f"{_BY_MEMORY}, scaler: true"),
+        Way(method="depth-scaled", name="depthfl", options=_BY_MEMORY),
         Way(method="fine-tuning", name="finetune"),
     )  # fmt: skip
 

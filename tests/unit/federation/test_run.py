@@ -13,6 +13,7 @@ from hetsim.core.ref import Ref
 from hetsim.core.trace import Progress
 from hetsim.federation.client import Client
 from hetsim.federation.run import Reply, Run
+from hetsim.learn import ops
 from hetsim.learn.lab import CostOnlyLab
 from hetsim.testing import check_books, play, tiny
 
@@ -342,3 +343,28 @@ def test_what_was_delivered_at_the_end_of_a_run_counts_as_delivered() -> None:
     assert played.summary["device_rounds"] == delivered
     assert sum(row["participants"] for row in played.trace.rounds) == delivered
     assert {book.waste for book in books if book.outcome == "done"} == {"", "unused"}
+
+
+def test_scores_what_is_used_in_the_place_of_the_model() -> None:
+    """The mean over clients' own models, which are other ones than the server's."""
+    scenario = tiny("stop.rounds=3", "report={evaluate_every: 2, views: true}")
+    lab = scenario.lab()
+    run = scenario.world(lab)
+    others = [ops.initial(run.architecture, seed) for seed in (1, 2)]
+
+    async def server() -> None:
+        model = run.initial_model()
+        while run.going:
+            await run.report(model, used=others, views={"the first": others[0]})
+
+    played(run, server())
+    run.finish(run.now)
+    test = scenario.resident.whole("test")
+    both = lab.settle([ops.evaluate(each, test) for each in others])
+    assert list(run.scores) == [1, 2]
+    for score in lab.settle(list(run.scores.values())):
+        assert score["accuracy"] == sum(each["accuracy"] for each in both) / 2
+        assert score["loss"] == sum(each["loss"] for each in both) / 2
+        assert score["samples"] == both[0]["samples"]
+    assert list(run.views) == [(1, "the first"), (2, "the first")]
+    assert lab.settle(list(run.views.values())) == [both[0]] * 2

@@ -121,6 +121,31 @@ NETWORKS: list[tuple[str, tuple[int, ...]]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.parametrize("where", ["gradient", "step"])
+@pytest.mark.parametrize(("name", "shape"), NETWORKS)
+def test_corrected_trainings_agree_with_those_one_by_one(
+    name: str, shape: tuple[int, ...], where: Any, device: str
+) -> None:
+    resident, shards = world(*shape)
+    model = ops.initial(Architecture.of(name, shape, 10), 7)
+    part = ops.split(model, 1)[1] if ops.model_arch(model).blocks > 1 else model
+    variates = [ops.initial(ops.model_arch(part), seed) for seed in range(5)]
+    settings: dict[str, Any] = {**RULE, "lr": 0.01, "strength": 0.1, "where": where, "steps": 3}
+
+    def refs() -> list[Ref]:
+        return [
+            ops.train(model, shard, seed=seed, control=(variates[4], variates[seed]), **settings)
+            for seed, shard in enumerate(shards)
+        ]
+
+    executor = Groups(device)
+    ours, theirs = settled(executor, resident, refs()), settled(Inline(), resident, refs())
+    assert executor.sizes == [len(SIZES)], "one group"
+    assert max(map(apart, ours, theirs)) <= CLOSE[5]
+    plain = settled(Inline(), resident, trainings(name, shards, shape, lr=0.01, steps=3))
+    assert min(map(apart, ours, plain)) > 10 * CLOSE[5], "the correction does something"
+
+
 @pytest.mark.parametrize("steps", [1, 5, 20])
 @pytest.mark.parametrize(("name", "shape"), NETWORKS)
 def test_trainings_agree_with_those_one_by_one(

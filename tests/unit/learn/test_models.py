@@ -3,6 +3,7 @@ from __future__ import annotations
 from math import ceil
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hetsim.core.errors import SpecError, UnknownName
 from hetsim.core.registry import MODELS
 from hetsim.learn import ops
 from hetsim.learn.architecture import Architecture
+from hetsim.learn.cohort import draws
 from hetsim.learn.data.base import load
 from hetsim.learn.meter import measure
 from hetsim.learn.net import Net, net
@@ -22,18 +24,21 @@ SMALL = ("small_cnn", "resnet8", "plain_cnn", "separable_cnn", "wide_cnn")
 FITTING = [
     *((name, shape) for name in ("logistic", "mlp") for shape in (DIGIT, IMAGE, PHOTO, SIGNAL)),
     *((name, shape) for name in SMALL for shape in (DIGIT, IMAGE, PHOTO)),
-    *((f"resnet{depth}", PHOTO) for depth in (18, 20, 32, 44, 56)),
+    *((f"resnet{depth}", PHOTO) for depth in (18, 20, 32, 34, 44, 56)),
     ("lenet5", IMAGE), ("lenet5", PHOTO), ("vgg11", PHOTO), ("vgg11", (3, 64, 64)),
     ("mobilenetv2", PHOTO), ("mobilenetv2", IMAGE), ("cnn1d", SIGNAL),
     *((name, PHOTO) for name in ("vgg11_fc3", "vgg11_small", "resnet9", "resnet12", "lenet_pi")),
+    ("vgg11_plain", PHOTO), ("fedlp_cnn", PHOTO), ("fedlp_cnn", DIGIT), ("resnet34", IMAGE),
     ("resnet9", IMAGE), ("resnet12", DIGIT), ("lenet_pi", IMAGE), ("multi_exit", DIGIT),
+    ("low_rank", DIGIT), ("low_rank", IMAGE), ("headed", DIGIT), ("ensemble", DIGIT),
 ]  # fmt: skip
 SMALLEST = {
     "small_cnn": (1, 4, 4), "lenet5": (1, 12, 12), "resnet8": (1, 5, 5), "resnet18": (1, 9, 9),
     "plain_cnn": (1, 5, 5), "separable_cnn": (1, 5, 5), "wide_cnn": (1, 5, 5),
     "vgg11": (3, 32, 32), "mobilenetv2": (3, 9, 9), "cnn1d": (6, 8),
     "vgg11_fc3": (1, 16, 16), "vgg11_small": (1, 32, 32), "resnet9": (1, 16, 16),
-    "resnet12": (1, 4, 4), "lenet_pi": (3, 16, 16),
+    "resnet12": (1, 4, 4), "lenet_pi": (3, 16, 16), "resnet34": (1, 9, 9),
+    "vgg11_plain": (1, 32, 32), "fedlp_cnn": (1, 8, 8),
 }  # fmt: skip
 
 
@@ -93,6 +98,83 @@ def test_a_narrower_network_has_the_first_channels_of_a_wider_one(name: str) -> 
     assert measure(Architecture.of(name, DIGIT, 10, {"width": 0.01})).parameters > 0
     with pytest.raises(SpecError, match="width is 0"):
         Architecture.of(name, PHOTO, 10, {"width": 0.0}).build()
+
+
+@pytest.mark.parametrize("name", ["resnet8", "resnet18", "resnet34"])
+@pytest.mark.parametrize("width", [0.3, 0.01])
+def test_a_narrow_residual_network_adds_what_its_shortcuts_bring(name: str, width: float) -> None:
+    """Also where a shortcut adds an odd number of channels, or none and only halves the image."""
+    architecture = Architecture.of(name, IMAGE, 3, {"width": width})
+    module = architecture.build().train()
+    module(torch.linspace(-1, 1, 4 * 28 * 28).reshape(4, *IMAGE)).sum().backward()
+    narrow, wide = module.state_dict(), Architecture.of(name, IMAGE, 3).build().state_dict()
+    assert narrow.keys() == wide.keys()
+    first = {0.3: 5 if name == "resnet8" else 20, 0.01: 1}[width]
+    assert len(narrow["conv1.weight"]) == first
+    if name == "resnet8" and width == 0.3:
+        x = torch.ones(1, 5, 4, 4)
+        block = module.get_submodule("layer2.0")
+        torch.nn.init.zeros_(block.get_parameter("bn2.weight"))
+        assert block(x)[0, :, 0, 0].tolist() == [0, 0, 1, 1, 1, 1, 1, 0, 0, 0]
+
+
+def test_the_channels_of_stages_can_be_said_one_by_one() -> None:
+    """As FedHM's authors have HeteroFL's: rounded to the nearest at width 0.35, where we round up.
+
+    Yao et al., arXiv 2111.14655.
+    """
+    rounded = Architecture.of("resnet18", PHOTO, 10, {"channels": [22, 45, 90, 179]})
+    scaled = Architecture.of("resnet18", PHOTO, 10, {"width": 0.35})
+    assert measure(rounded).parameters == 1_373_160
+    assert dict(ops.compute(ops.initial(scaled, 0), (), None))["linear.weight"].shape == (10, 180)  # pyright: ignore
+    for channels, fault in (((64, 128), "four"), ((64, 0, 64, 64), "above zero")):
+        with pytest.raises(SpecError, match=fault):
+            Architecture.of("resnet18", PHOTO, 10, {"channels": channels}).build()
+
+
+def test_statistics_of_the_batch_leave_nothing_to_keep() -> None:
+    sheet = measure(Architecture.of("resnet34", PHOTO, 100, {"statistics": "batch"}))
+    assert (sheet.parameters, sheet.buffers) == (21_328_292, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "options", "parameters"),
+    [
+        ("vgg11_plain", PHOTO, {}, 9_750_922),
+        ("fedlp_cnn", PHOTO, {}, 551_466),
+        ("mlp", IMAGE, {"hidden": [512, 128, 128, 64, 32]}, 494_762),
+        ("lenet5", PHOTO, {"padding": 0}, 62_006),
+        ("lenet5", IMAGE, {"padding": 0}, 44_426),
+    ],
+)
+def test_networks_of_papers_have_as_many_values_as_their_code(
+    name: str, shape: tuple[int, ...], options: dict[str, Any], parameters: int
+) -> None:
+    """FedLP (arXiv 2303.06360) and SPATL (arXiv 2111.14345), with 10 classes."""
+    assert measure(Architecture.of(name, shape, 10, options)).parameters == parameters
+
+
+def test_dropout_is_an_option_and_its_counts_draw_nothing() -> None:
+    before = torch.get_rng_state()
+    some, none = (
+        Architecture.of("vgg11_plain", PHOTO, 10, {"width": 0.0625, "dropout": share})
+        for share in (0.5, 0.0)
+    )
+    assert measure(some).parameters == measure(none).parameters
+    assert torch.equal(before, torch.get_rng_state())
+    assert draws(some.text)
+    assert not draws(none.text)
+    for share in (-0.1, 1.0):
+        with pytest.raises(SpecError, match="dropout"):
+            Architecture.of("vgg11_plain", PHOTO, 10, {"dropout": share}).build()
+
+
+def test_padding_decides_how_small_an_image_may_be() -> None:
+    assert Architecture.of("lenet5", (1, 16, 16), 10, {"padding": 0}).gives == (10,)
+    with pytest.raises(SpecError, match="at least 16 points"):
+        Architecture.of("lenet5", (1, 15, 15), 10, {"padding": 0}).build()
+    with pytest.raises(SpecError, match="padding is 3"):
+        Architecture.of("lenet5", IMAGE, 10, {"padding": 3}).build()
 
 
 def test_unknown_models_and_options_are_explained() -> None:

@@ -25,6 +25,7 @@ CNN = Architecture.of("small_cnn", (1, 8, 8), 10, {"width": 4, "hidden": 16})
 MLP = Architecture.of("mlp", (1, 8, 8), 10, {"hidden": [16, 16]})
 NORMED = Architecture.of("resnet8", (1, 8, 8), 10)
 EXITS = ops.with_exits(CNN, ())[0]
+THIN = ops.low_rank(CNN, 4)
 RULE: dict[str, Any] = {"batch": 8, "lr": 0.05, "momentum": 0.9, "weight_decay": 1e-3}
 
 
@@ -220,12 +221,82 @@ def test_exits_pay_for_classifiers_and_for_teaching(some: Ref[Any]) -> None:
         assert more.cost.memory > less.cost.memory
 
 
-# --- both -----------------------------------------------------------------------------------------
+# --- of factors -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("towards", [ops.Sliced(0.5, masked=True), ops.Distilled(0.7, 2.0)])
+def product(net: Any, layer: str) -> Tensor:
+    """The layer that two factors stand for."""
+    u, v = (net.get_parameter(f"{layer}.{name}.weight") for name in "uv")
+    return u @ v if u.dim() == 2 else torch.einsum("orya,ribx->oiyx", u, v)
+
+
+@pytest.mark.parametrize("instead", [True, False])
+@pytest.mark.parametrize("masked", [False, True])
+def test_factors_decay_by_their_product_as_the_loop_says(
+    resident: Resident, some: Ref[Any], instead: bool, masked: bool
+) -> None:
+    """Beside the descent's own decay, or in its place; all else decays by that."""
+    decay = 0.1
+    net: Any = THIN.build()
+    net.load_state_dict(value(ops.initial(THIN, 3), resident))
+    factors = [each for name, each in net.named_parameters() if ".u.w" in name or ".v.w" in name]
+    assert len(factors) == 4
+    others = [each for each in net.parameters() if not any(each is one for one in factors)]
+    rule = torch.optim.SGD(
+        [{"params": others}, {"params": factors, "weight_decay": 0.0 if instead else decay}],
+        lr=0.05, momentum=0.9, weight_decay=decay,
+    )  # fmt: skip
+    for x, y in batches(resident, some):
+        logits = net(x)
+        if masked:
+            logits = torch.cat([logits[:, :5], torch.zeros_like(logits[:, 5:])], 1)
+        squares = sum(product(net, layer).square().sum() for layer in ("conv2", "fc1"))
+        rule.zero_grad()
+        (F.cross_entropy(logits, y) + decay / 2 * squares).backward()
+        rule.step()
+    towards = ops.LowRank(decay, instead, masked)
+    state = value(trained(THIN, some, towards, weight_decay=decay), resident)
+    assert close(state, net.state_dict())
+    for other in (ops.LowRank(decay, not instead, masked), ops.Sliced(masked=masked)):
+        apart = value(trained(THIN, some, other, weight_decay=decay), resident)
+        assert not close(apart, net.state_dict())
+
+
+def test_without_decay_factors_are_trained_as_ever(resident: Resident, some: Ref[Any]) -> None:
+    for masked in (True, False):
+        one, other = (
+            value(trained(THIN, some, towards), resident)
+            for towards in (ops.LowRank(0.0, True, masked), ops.Sliced(masked=masked))
+        )
+        assert close(one, other)
+    whole, plain = (trained(CNN, some, towards) for towards in (ops.LowRank(0.5), None))
+    assert model_hash(value(whole, resident)) == model_hash(value(plain, resident))
+    assert whole.cost == plain.cost, "there is nothing to decay"
+
+
+def test_decay_of_factors_pays_for_its_products(some: Ref[Any]) -> None:
+    """U' U and V V', and each with a factor: 4 r^2 (m + n), in every step, whatever the batch."""
+    steps = 2 * ceil(27 / 8)
+    plain, decayed = (trained(THIN, some, towards).cost for towards in (None, ops.LowRank(0.1)))
+    of_conv2, of_fc1 = 4 * 2**2 * (8 * 5 + 4 * 5), 4 * 4**2 * (16 + 32)
+    assert decayed.flops - plain.flops == steps * (of_conv2 + of_fc1)
+    assert decayed.operators - plain.operators >= steps * 2 * 4, "four products a layer at least"
+    assert (decayed.operators - plain.operators) % steps == 0
+    assert decayed.traffic > plain.traffic
+    assert decayed.memory > plain.memory
+    longer = trained(THIN, some, ops.LowRank(0.1), batch=16).cost
+    whole = trained(THIN, some, None, batch=16).cost
+    assert longer.flops - whole.flops == 2 * ceil(27 / 16) * (of_conv2 + of_fc1)
+
+
+# --- all ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "towards", [ops.Sliced(0.5, masked=True), ops.Distilled(0.7, 2.0), ops.LowRank(0.3)]
+)
 def test_is_part_of_the_recipe(some: Ref[Any], towards: Any) -> None:
-    architecture = CNN if isinstance(towards, ops.Sliced) else EXITS
+    architecture = EXITS if isinstance(towards, ops.Distilled) else CNN
     whole = trained(architecture, some, towards)
     assert objective(whole.arg("towards")) == towards
     others = {trained(architecture, some, each).key

@@ -22,7 +22,8 @@ BLOCKS = {
     "logistic": 1, "mlp": 2, "small_cnn": 4, "lenet5": 5, "cnn1d": 5, "vgg11": 9, "resnet18": 10,
     "mobilenetv2": 20, "resnet8": 5, "resnet20": 11, "resnet32": 17, "resnet44": 23,
     "resnet56": 29, "vgg11_fc3": 11, "vgg11_small": 11, "resnet9": 6, "resnet12": 6, "lenet_pi": 5,
-    "plain_cnn": 9, "separable_cnn": 9, "wide_cnn": 5,
+    "plain_cnn": 9, "separable_cnn": 9, "wide_cnn": 5, "resnet34": 18, "vgg11_plain": 11,
+    "fedlp_cnn": 8,
 }  # fmt: skip
 LAYERS = {"cnn1d": SIGNAL, "mlp": DIGIT}
 WHOLES = [Architecture.of(name, LAYERS.get(name, PHOTO), 10) for name in BLOCKS]
@@ -41,7 +42,8 @@ def cuts(whole: Architecture) -> range:
 
 def test_every_weight_layer_is_a_block() -> None:
     assert {whole.name: whole.blocks for whole in WHOLES} == BLOCKS
-    assert set(BLOCKS) | {"stitched", "multi_exit"} == set(MODELS.names())
+    made_of_others = {"ensemble", "headed", "low_rank", "multi_exit", "stitched"}
+    assert set(BLOCKS) | made_of_others == set(MODELS.names())
     assert Architecture.of("mlp", DIGIT, 10, {"hidden": [9, 8, 7]}).blocks == 4
 
 

@@ -21,7 +21,11 @@ from hetsim.learn.resident import Resident
 
 LabMaker = Callable[..., Any]
 RATES = (1.0, 0.5, 0.25, 0.125, 0.0625)
-SCALABLE = ("cnn1d", "mlp", "mobilenetv2", "plain_cnn", "separable_cnn", "small_cnn", "wide_cnn")
+SCALABLE = (
+    "cnn1d", "fedlp_cnn", "lenet5", "mlp", "mobilenetv2", "plain_cnn",
+    *sorted(f"resnet{depth}" for depth in (8, 18, 20, 32, 34, 44, 56)),
+    "separable_cnn", "small_cnn", "vgg11_plain", "wide_cnn",
+)  # fmt: skip
 CNN = Architecture.of("small_cnn", (1, 8, 8), 10, {"width": 8, "hidden": 16})
 MLP = Architecture.of("mlp", (1, 8, 8), 10, {"hidden": [24, 10]})
 SIGNALS = Architecture.of("cnn1d", (6, 16), 10, {"width": 12})
@@ -55,7 +59,7 @@ def test_the_whole_is_at_rate_one() -> None:
     assert ops.narrowed(logistic, 1.0) is logistic
 
 
-@pytest.mark.parametrize("name", ["logistic", "lenet5", "resnet8"])
+@pytest.mark.parametrize("name", ["logistic", "lenet_pi", "resnet9"])
 def test_a_model_without_a_width_is_refused_with_those_that_have_one(name: str) -> None:
     with pytest.raises(SpecError) as refusal:
         ops.narrowed(Architecture.of(name, (1, 16, 16), 10), 0.5)

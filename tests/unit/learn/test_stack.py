@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hetsim.core.ref import Ref
@@ -30,7 +30,10 @@ ARCHITECTURES = [
 
 
 def some_tasks(chance: random.Random, resident: Resident) -> list[ops.Task]:
-    """Trainings of one kin: any rule, shards of uneven size, starts and numbers of steps."""
+    """Trainings of one kin: any rule, shards of uneven size, starts and numbers of steps.
+
+    Every other time control variates of the whole model, or of a part of it, correct them.
+    """
     architecture = chance.choice(ARCHITECTURES)
     rule = {
         "batch": chance.choice([1, chance.randint(2, 50), 16]),
@@ -39,13 +42,27 @@ def some_tasks(chance: random.Random, resident: Resident) -> list[ops.Task]:
         "weight_decay": chance.choice([0.0, 1e-3]),
         "proximal": chance.choice([0.0, 0.1]),
     }
+    parts = [architecture, *(architecture.cut(1) if architecture.blocks > 1 else ())]
+    steered = chance.choice([None, chance.choice(parts)])
+    if steered:
+        rule |= {
+            "strength": chance.choice([0.5, 1.0]),
+            "where": chance.choice(["gradient", "step"]),
+        }
     tasks: list[ops.Task] = []
     for seed in range(chance.randint(2, 12)):
         start = ops.initial(architecture, chance.randint(0, 2))
         rows = np.array(chance.sample(range(290), chance.choice([1, chance.randint(2, 120), 50])))
         shard = resident.shard(rows, chance.choice(["train", "train", "test"]))
-        ref = ops.train(start, shard, epochs=2, steps=chance.randint(1, 8), seed=seed, **rule)
-        tasks.append((ref, [ops.compute(start, (), resident), resident.rows(shard)]))
+        control = None
+        if steered:
+            control = ops.initial(steered, seed), ops.initial(steered, 3)
+        ref = ops.train(
+            start, shard, epochs=2, steps=chance.randint(1, 8), seed=seed,
+            control=control, **rule,
+        )  # fmt: skip
+        variates = [ops.compute(variate, (), resident) for variate in control or ()]
+        tasks.append((ref, [ops.compute(start, (), resident), resident.rows(shard), *variates]))
     return tasks
 
 
@@ -56,7 +73,24 @@ def cut(tasks: list[ops.Task], chance: random.Random) -> list[list[ops.Task]]:
     return [mixed[first:last] for first, last in pairwise([0, *places, len(tasks)])]
 
 
-def by_autograd(ref: Ref[State], start: State, rows: Rows, resident: Resident) -> list[Tensor]:
+def steer(control: list[State], where: str, ref: Ref[State], module: nn.Module) -> None:
+    """Correct the gradient, or the step just taken, if that is to be corrected."""
+    if not control or where != ref.arg("where"):
+        return
+    c, c_i = control
+    for name, weight in module.named_parameters():
+        if name in c:
+            correction = ref.arg("strength") * (c[name] - c_i[name])
+            if where == "gradient":
+                assert weight.grad is not None
+                weight.grad += correction
+            else:
+                weight.data -= ref.arg("lr") * correction
+
+
+def by_autograd(
+    ref: Ref[State], start: State, rows: Rows, control: list[State], resident: Resident
+) -> list[Tensor]:
     """The same training as anyone would write it, in double precision."""
     module = Architecture.parse(ref.arg("arch")).build()
     module.load_state_dict(start)
@@ -77,7 +111,9 @@ def by_autograd(ref: Ref[State], start: State, rows: Rows, resident: Resident) -
         loss = F.cross_entropy(module(x.double()), y) + ref.arg("proximal") / 2 * pull
         sgd.zero_grad()
         loss.backward()
+        steer(control, "gradient", ref, module)
         sgd.step()
+        steer(control, "step", ref, module)
     return [parameter.detach() for parameter in module.parameters()]
 
 
@@ -95,14 +131,14 @@ def test_a_member_is_the_same_in_any_company(seed: int, resident: Resident) -> N
             for (ref, _), state in zip(group, ops.compute_all(group, resident), strict=True)
         }
         assert got == right
-    for ref, (start, rows) in tasks:
+    for ref, (start, rows, *control) in tasks:
         assert model_hash(start) != right[ref.key], "the training changes something"
         state = alone[ref.key]
         assert {name: tensor.shape for name, tensor in state.items()} == {
             name: tensor.shape for name, tensor in start.items()
         }
         for mine, exact in zip(
-            state.values(), by_autograd(ref, start, rows, resident), strict=True
+            state.values(), by_autograd(ref, start, rows, control, resident), strict=True
         ):
             torch.testing.assert_close(mine.double(), exact, rtol=1e-6, atol=1e-6)
 
@@ -127,6 +163,13 @@ def test_kin_train_one_architecture_by_one_rule(resident: Resident) -> None:
     for change in [*changes, {"proximal": 0.1}]:
         assert ops.kin(ops.train(start, shard, seed=0, **{**rule, **change})) != kin
     assert ops.kin(ops.train(ops.initial(ARCHITECTURES[1], 0), shard, seed=0, **rule)) != kin
+    none = ops.zeros(start)
+    steered = ops.train(start, shard, seed=0, control=(none, none), **rule)
+    same = ops.train(start, other_shard, seed=1, control=(other_start, none), **rule)
+    assert ops.kin(steered) == ops.kin(same) != kin
+    for change in ({"strength": 0.5}, {"where": "step"}):
+        other = ops.train(start, shard, seed=0, control=(none, none), **{**rule, **change})
+        assert ops.kin(other) != ops.kin(steered)
     assert ops.kin(start) is None
     assert ops.kin(ops.evaluate(start, shard)) is None
 

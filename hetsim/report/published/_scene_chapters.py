@@ -1,0 +1,96 @@
+"""Chapters about ways to train side by side, which pages share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hetsim.report.published import _scene_figures as figures
+from hetsim.report.published._scenes import Scene
+from hetsim.report.published.base import Chapter, Chart
+
+
+def taking_part(scene: Scene) -> Chapter:
+    """Levels and memory by kind of device."""
+    return Chapter(
+        title="Who takes part, and with how much",
+        parts=(
+            "A device is left out if what it is asked for does not fit the memory that other jobs "
+            "leave. A level is the largest whose training fits that memory and with which the "
+            "device is done in the time of a round.",
+            scene.levels(),
+            "Peak memory of a device, MB:",
+            scene.peaks(),
+        ),
+    )
+
+
+def by_device(scene: Scene, name: str = "classes") -> Chapter:
+    """Joules by kind of device, under a file name of the figure."""
+    return Chapter(
+        title="Joules by kind of device",
+        parts=(
+            "Of whole runs, above base power, a device; *excluded* where all of a kind are.",
+            Chart(
+                name=name, caption="Active joules a device by kind, whole runs, mean over seeds.",
+                draw=lambda figure: figures.draw_classes(figure, scene), height=4.6,
+            ),
+            scene.by_class(),
+            "All that a device draws, base power included, which grows with the length of a run:",
+            scene.by_class("total"),
+        ),
+    )  # fmt: skip
+
+
+def learned(scene: Scene, *, title: str, intro: str, base: str, name: str = "curves") -> Chapter:
+    """What each way learns, beside one of them."""
+    return Chapter(
+        title=title,
+        parts=(
+            intro,
+            Chart(
+                name=name, caption="Accuracy against rounds, seconds and joules, a line a run.",
+                draw=lambda figure: figures.draw_curves(figure, scene), height=4.4,
+            ),
+            scene.learned(base),
+        ),
+    )  # fmt: skip
+
+
+def whole_runs(scene: Scene, name: str = "ends") -> Chapter:
+    """Seconds, joules, bytes and memory of whole runs."""
+    return Chapter(
+        title="Seconds, joules, bytes and memory of whole runs",
+        parts=(
+            Chart(
+                name=name, caption="Seconds and joules of all devices, whole runs, a dot a seed.",
+                draw=lambda figure: figures.draw_ends(figure, scene),
+                height=1.2 + 0.3 * len(scene.ways),
+            ),
+            scene.took(),
+        ),
+    )  # fmt: skip
+
+
+def to_goal(scene: Scene) -> Chapter:
+    """The same up to the goal."""
+    return Chapter(
+        title="To the same accuracy",
+        parts=(
+            "Each run ends at its first score at the goal; where none is there, nothing is told.",
+            scene.took_to_goal(),
+        ),
+    )
+
+
+def written(settings: Mapping[str, Any]) -> str:
+    """A scene as it is run."""
+    changes = "\n".join(f"- `{change}`" for change in settings["changes"])
+    ways = "\n".join(
+        f"- {way}: `{'`, `'.join(changed)}`" for way, changed in settings["ways"].items()
+    )
+    seeds = ", ".join(map(str, settings["seeds"]))
+    return (
+        f"On `topologies/{settings['topology']}.yaml`, with seeds {seeds} and these changes:\n\n"
+        f"{changes}\n\nWays:\n\n{ways}"
+    )
