@@ -19,7 +19,7 @@ from hetsim.report.paper import (
     legend,
     logarithmic,
 )
-from hetsim.report.published._fedstitch_runs import STITCHED, Runs, distinct, name_of, skew
+from hetsim.report.published._fedstitch_runs import STITCHED, Runs, name_of, skew
 from hetsim.report.published.base import Row, Table, appearing, known
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ _COLOURS = {
     STITCHED: BLUE, "memory-blind": INK, "exclusive": ORANGE, "all-small": GREEN,
     "best small": PLUM, "width-scaled": VIOLET, "depth-scaled": MUTED, "fine-tuning": GREY,
 }  # fmt: skip
+_TICKS = (1.0, 1.5, 2.0, 3.0, 4.0)
 _PACERS = {
     "performance": INK, "race_to_idle": ORANGE, "deadline_feedback": BLUE,
     "deadline_oracle": GREEN, "bofl": PLUM, "schedutil": GREY,
@@ -165,11 +166,11 @@ def draw_deadlines(figure: Figure, table: Table) -> None:
                 if row["governor"] == governor:
                     curve.setdefault(row["factor"], []).append(row[column] / 1e3)
             axes.plot(
-                list(curve), [mean(found) for found in curve.values()], "o-",
+                list(curve), [mean(found) for found in curve.values()],
+                "o--" if governor == "performance" else "o-",
                 color=_PACERS.get(governor, MUTED), markersize=4, label=governor,
             )  # fmt: skip
         axes.set(title=words, xlabel="deadline, times the fastest", ylim=(0, None))
-        axes.set_xticks(distinct(table, "factor"))
-        axes.tick_params(axis="x", labelsize=7)
+        axes.set_xticks(_TICKS, [f"{tick:g}" for tick in _TICKS])
     both[0].set_ylabel("joules of all clients, kJ")
     legend(figure, both[0])

@@ -31,7 +31,18 @@ from hetsim.report.published._fedstitch_runs import (
 from hetsim.report.published._fedstitch_targets import Target, targets
 from hetsim.report.published._seeds import points, spread
 from hetsim.report.published._target import NOT_RUN, tally
-from hetsim.report.published.base import Chapter, Chart, Grid, Need, Page, Row, Table, Tables, known
+from hetsim.report.published.base import (
+    Chapter,
+    Chart,
+    Grid,
+    Need,
+    Page,
+    Row,
+    Table,
+    Tables,
+    appearing,
+    known,
+)
 
 _MARK = "Reconstructed; paper body not available; defaults by hetsim."
 """Under every figure."""
@@ -108,7 +119,7 @@ class FedStitch:
         runs = Runs(*(_table(tables, name) for name in ("accuracy", "ends", "goals")))
         return Page(
             title="FedStitch, reconstructed",
-            lead=_lead(runs, found),
+            lead=_lead(runs, found, _table(tables, "published")),
             chapters=(
                 _targets(found),
                 _energy(runs),
@@ -134,7 +145,7 @@ def _table(tables: Tables, name: str) -> Table:
 # --- the finding ----------------------------------------------------------------------------------
 
 
-def _lead(runs: Runs, found: Sequence[Target]) -> str:
+def _lead(runs: Runs, found: Sequence[Target], published: Table) -> str:
     said = (
         _first(found, 1),
         f"Joules of all clients to the same accuracy as memory-blind FedAvg: "
@@ -148,6 +159,7 @@ def _lead(runs: Runs, found: Sequence[Target]) -> str:
             for alpha in runs.alphas
             if runs.alone(alpha) and runs.ends(alpha, STITCHED)
         ),
+        *(_deep(published, target) for target in appearing(published, "target")),
         f"Expectations: {tally(found, 'not run or not judged')}",
     )
     return "\n".join(
@@ -205,6 +217,24 @@ def _frozen(runs: Runs, alpha: float) -> str:
         f"at {skew(alpha)}: {best} alone has {spread(alone[best].values(), 100.0)} %, FedStitch "
         f"{spread(known(stitched.values(), 'final'), 100.0)} %, more in {above} of {len(gains)} "
         f"seeds ({points(gains)} points).{_others(runs, alpha)}"
+    )
+
+
+def _deep(table: Table, target: str) -> str:
+    """Whether published networks are worth more stitched than the best of them alone."""
+    found: dict[str, dict[int, float]] = {}
+    for row in table:
+        if row["target"] == target:
+            found.setdefault(row["zoo"], {})[row["seed"]] = row["accuracy"]
+    stitched = found.pop("all", {})
+    if not stitched or not found:
+        return f"Published CIFAR-10 ResNets on {target.replace('_', ' ')}: {NOT_RUN}."
+    best = max(found, key=lambda zoo: mean(found[zoo].values()))
+    gains = less(stitched, found[best])
+    return (
+        f"Published CIFAR-10 ResNets on {target.replace('_', ' ')}: stitched of all four "
+        f"{spread(stitched.values(), 100.0)} %, the best alone ({best}) "
+        f"{spread(found[best].values(), 100.0)} %; {points(gains)} points by seed."
     )
 
 
