@@ -46,7 +46,7 @@ MORE: Mapping[str, Sequence[str]] = {
     "spatl": (
         "selection: greedy, stem: false, zeros: true",
         "selection: agent, episodes: 1, pretraining: 1",
-        "selection: none, private: false, control: false",
+        "assignment: same, keep: 50 %, private: false, control: false",
     ),
     "depthfl": ("exits: [1, 3], distillation: 0.5, rampup: 1",),
     "fedstitch": (

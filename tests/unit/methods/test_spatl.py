@@ -56,8 +56,8 @@ def sizes(played: Played, kind: str, number: int) -> dict[str, float]:
 NEUTRAL = (
     "private=false, selection=none, strength=0",
     "private=false, selection=none, control=false",
-    "private=false, selection=uniform, keep=1, strength=0",
-    "private=false, selection=uniform, keep=1, control=false, zeros=true",
+    "private=false, assignment=same, keep=1, strength=0",
+    "private=false, assignment=same, keep=1, control=false, zeros=true",
 )
 
 
@@ -79,6 +79,22 @@ def test_with_all_shared_and_sent_it_is_federated_averaging_bit_for_bit(
     assert ours.summary["accuracy"] == plain.summary["accuracy"]
 
 
+@pytest.mark.parametrize("mean", ["clients", "participants"])
+@pytest.mark.parametrize("ours", ["selection=none", "assignment=same, keep=1"])
+def test_with_all_shared_and_sent_and_corrected_it_is_scaffold(ours: str, mean: str) -> None:
+    common = (
+        "task.model={name: mlp, hidden: [16, 16]}", "selection.cohort=2", "stop.rounds=4",
+        "task.partition={name: dirichlet, alpha: 0.5}",
+    )  # fmt: skip
+    settings = f"epochs: 2, momentum: 0.5, where: step, strength: 0.5, mean: {mean}"
+    options = [f"method.{option}" for option in ours.split(", ")]
+    plain = play(tiny(f"method={{name: scaffold, weighting: samples, {settings}}}", *common))
+    own = play(tiny(f"method={{name: spatl, private: false, {settings}}}", *common, *options))
+    if "none" in ours:
+        assert own.summary["model_hash"] == plain.summary["model_hash"]
+    assert own.summary["loss"] == pytest.approx(plain.summary["loss"], rel=1e-5)
+
+
 @pytest.mark.parametrize("rule", RULES)
 def test_every_choice_of_channels_repeats(rule: str) -> None:
     first, again = (spatl(f"method.selection={rule}", "stop.rounds=3") for _ in range(2))
@@ -91,17 +107,18 @@ def test_every_choice_of_channels_repeats(rule: str) -> None:
 
 def test_bytes_of_each_round() -> None:
     """Down: encoder and c, once with the predictor; up: both as they are chosen, and the bitmap."""
+    half_of_all = "method.keep=0.5", "method.assignment=same"
     every = spatl("method.selection=none", "stop.rounds=2", "cost_only=true")
     assert set(sizes(every, "download", 0).values()) == {2 * ENCODER + PREDICTOR}
     assert set(sizes(every, "download", 1).values()) == {2 * ENCODER}
     assert set(sizes(every, "upload", 1).values()) == {2 * ENCODER}
-    half = spatl("method.keep=0.5", "stop.rounds=2", "cost_only=true")
+    half = spatl(*half_of_all, "stop.rounds=2", "cost_only=true")
     assert set(sizes(half, "download", 1).values()) == {2 * ENCODER}
     assert set(sizes(half, "upload", 1).values()) == {ENCODER + BITMAP}
-    plain = spatl("method.keep=0.5", "method.control=false", "stop.rounds=2", "cost_only=true")
+    plain = spatl(*half_of_all, "method.control=false", "stop.rounds=2", "cost_only=true")
     assert set(sizes(plain, "download", 1).values()) == {ENCODER}
     assert set(sizes(plain, "upload", 1).values()) == {ENCODER / 2 + BITMAP}
-    shared = spatl("method.keep=0.5", "method.private=false", "cost_only=true")
+    shared = spatl(*half_of_all, "method.private=false", "cost_only=true")
     assert set(sizes(shared, "download", 0).values()) == {2 * (ENCODER + PREDICTOR)}
     assert set(sizes(shared, "upload", 0).values()) == {ENCODER + 2 * PREDICTOR + BITMAP}
     stem = 4 * (64 * 16 + 16)
