@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean
+from typing import Any
 
 from hetsim.report.numbers import NONE
 from hetsim.report.published._seeds import Sign, above, counted, less, points, spread
@@ -17,6 +18,30 @@ ACCOUNTS = {
 LAST = 3
 """Scores at the end of a run whose mean stands for where it has come to: one alone depends on who
 was asked last."""
+
+
+EDGE = "60 devices"
+_SGD = "epochs: 2, batch: 10, lr: 0.05, momentum: 0.9"
+
+
+def edge(
+    ways: Mapping[str, str], *, seeds: Sequence[int], rounds: int, every: int
+) -> dict[str, Any]:
+    """Settings of the fleet that all methods with levels are played on, beside two baselines.
+
+    Args:
+        ways: options of methods, by name of the way.
+        seeds: of all draws.
+        rounds: of a run.
+        every: rounds between two scores.
+    """
+    all_ways = {"FedAvg": "name: fedavg", "HeteroFL": "name: heterofl", **ways}
+    return {
+        "topology": "edge_levels",
+        "changes": [f"stop={{rounds: {rounds}}}", f"report={{evaluate_every: {every}}}"],
+        "ways": {way: [f"method={{{said}, {_SGD}}}"] for way, said in all_ways.items()},
+        "seeds": list(seeds),
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +114,10 @@ class Scene:
     def goal(self) -> float | None:
         """The accuracy to which runs are told."""
         return next((row["goal"] for row in self.table("goals")), None)
+
+    def left_out(self, way: str) -> str:
+        """How many devices could not take part."""
+        return counted(self.ends(way, "excluded").values())
 
     # --- tables as printed ----------------------------------------------------------------------
 

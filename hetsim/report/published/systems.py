@@ -20,7 +20,7 @@ from hetsim.report.published._scene_chapters import (
     written,
 )
 from hetsim.report.published._scenes import ACCOUNTS, Scene
-from hetsim.report.published._seeds import counted, spread
+from hetsim.report.published._seeds import spread
 from hetsim.report.published._target import NOT_RUN
 from hetsim.report.published.base import Chapter, Need, Page, Tables
 
@@ -198,7 +198,7 @@ def _each(scene: Scene, column: str, factor: float) -> str:
 
 
 def _left_out(scene: Scene) -> str:
-    parts = [f"{way} {counted(scene.ends(way, 'excluded').values())}" for way in scene.ways]
+    parts = [f"{way} {scene.left_out(way)}" for way in scene.ways]
     return "; ".join(parts) or NOT_RUN
 
 
