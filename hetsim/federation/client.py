@@ -245,9 +245,8 @@ class Client(Host):
             if self.run.selection.observes:
                 errand.loss = ops.evaluate(model, shard)
             if errand.late == "steps":
-                left = max(errand.until - self.run.now, 0.0)
-                kept = errand.reserve * self._moving + self._behind(update)
-                until = errand.until - min(kept, left / 2.0)
+                end = max(errand.until - self._behind(update), self.run.now)
+                until = end - min(errand.reserve * self._moving, (end - self.run.now) / 2.0)
         self.hasten()
         needs = (model, *(settings.get("control") or ()))
         done = await compute(self.id, update, "train", needs, until)

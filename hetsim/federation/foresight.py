@@ -7,8 +7,9 @@ links as they would, and nobody else is there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from math import ceil
+from collections.abc import Callable, Mapping, Sequence
+from math import ceil, inf
+from typing import TypeVar
 
 from hetsim.core.quantities import Fraction, Seconds
 from hetsim.federation.client import Client
@@ -18,8 +19,11 @@ from hetsim.sim.requests import Compute, Stream, Transfer
 
 Errand = Sequence[Compute | Transfer | Stream]
 """What a client does, in order."""
+_MEDIAN: Fraction = 0.5
 _DUST = 1e-9
 """Of a client: four fifths of five are four."""
+
+T = TypeVar("T")
 
 
 def expected(run: Run, errands: Mapping[Client, Errand]) -> dict[Client, Seconds]:
@@ -32,3 +36,33 @@ def when_through(seconds: Mapping[Client, Seconds], share: Fraction) -> Seconds:
     """When the last of the fastest `share` of the clients is through."""
     through = sorted(seconds.values())
     return through[max(ceil(share * len(through) - _DUST), 1) - 1]
+
+
+def in_time(
+    run: Run,
+    choices: Mapping[Client, Sequence[T]],
+    errand: Callable[[Client, T], Errand],
+    limit: Seconds | None = None,
+) -> dict[Client, T]:
+    """Of each client the first choice with which it is through in time; the last, if none is.
+
+    Args:
+        run: which knows how much time the pace gives.
+        choices: of each client, those that take it longest first.
+        errand: what a client does by a choice, alone on its links.
+        limit: the time; left out, the pace's deadline, or what the median client takes for its
+            first choice.
+    """
+
+    def takes(client: Client, choice: T) -> Seconds:
+        return expected(run, {client: errand(client, choice)})[client]
+
+    known = limit or run.deadline
+    if known == inf and choices:
+        known = when_through(
+            {each: takes(each, given[0]) for each, given in choices.items()}, _MEDIAN
+        )
+    return {
+        client: next((one for one in given if takes(client, one) <= known), given[-1])
+        for client, given in choices.items()
+    }

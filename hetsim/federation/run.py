@@ -641,14 +641,19 @@ class Run:
             model: what the server has.
             used: the models that are used in its place, if clients have their own: the round's
                 accuracy and loss are the means of theirs. Empty for the model itself.
-            views: other models that follow from it, by name, such as those of weaker devices. They
-                are scored, at nobody's cost, where the topology asks for it.
+            views: other models that follow from it, by name, such as those of weaker devices, or
+                other scores (`local`). They are found, at nobody's cost, where the topology asks
+                for it.
         """
         self.model = model
         self.lab.want(model)
         score = ops.mean_score([ops.evaluate(each, self._test) for each in used or (model,)])
-        others = {name: ops.evaluate(view, self._test) for name, view in (views or {}).items()}
-        self._said = score, others if self._score_views else {}
+        others = {
+            name: view if view.op == "local_score" else ops.evaluate(view, self._test)
+            for name, view in (views or {}).items()
+            if self._score_views
+        }
+        self._said = score, others
         if self.stop.accuracy < inf:
             await self.server.compute(score, kind="evaluate", needs=tuple(used) or (model,))
             [value] = await Observe((score,), self.server.id)
@@ -657,6 +662,11 @@ class Run:
         elif self.round % self._every == self._every - 1:
             self._score()
         self._close(model)
+
+    def local(self, models: Mapping[Client, Ref[Any]]) -> Ref[ops.LocalScore]:
+        """How good clients' models are on the labels of each client itself, in the mean."""
+        found = [ops.labels(model, self._test) for model in models.values()]
+        return ops.local_score(found, [client.data for client in models])
 
     def _score(self) -> None:
         """The scores of what was reported last are wanted."""

@@ -85,9 +85,12 @@ class Resident:
 
     def present(self, rows: Rows) -> Tensor:
         """Of each class, whether these rows hold it [classes] bool."""
+        return torch.from_numpy(self.counts(rows) > 0)
+
+    def counts(self, rows: Rows) -> np.ndarray:
+        """Of each class, how many of these rows are of it [classes] int64."""
         labels = self.dataset.split(rows.split)[1][rows.index]
-        count = np.bincount(labels.astype(np.int64), minlength=self._home(rows.split).classes)
-        return torch.from_numpy(count > 0)
+        return np.bincount(labels.astype(np.int64), minlength=self._home(rows.split).classes)
 
     def gather(self, split: str, index: Tensor) -> tuple[Tensor, Tensor]:
         """Normalised samples [n, *shape] float32 and labels [n] int64 of the given rows."""

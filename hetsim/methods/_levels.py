@@ -23,7 +23,6 @@ from bisect import bisect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from math import inf
 from typing import Any, ClassVar, Literal
 
 from hetsim.core.cost import Cost
@@ -31,14 +30,13 @@ from hetsim.core.quantities import Fraction, Seconds
 from hetsim.core.ref import Ref
 from hetsim.core.rng import rng
 from hetsim.federation.client import Client
-from hetsim.federation.foresight import expected, when_through
+from hetsim.federation.foresight import Errand, in_time
 from hetsim.federation.run import Demand, Reply, Run
 from hetsim.learn import ops
 from hetsim.methods._sgd import Sgd, require
 from hetsim.methods._weighted import Weighted
 
 Assignment = Literal["hardware", "memory", "fixed", "dynamic", "weakest"]
-_MEDIAN: Fraction = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,7 +243,8 @@ class Levels:
         self._weakest = max((self._fitting[client][0] for client in able), default=0)
         self._fast: dict[Client, int] = {}
         if method.assignment == "hardware":
-            self._fast = self._in_time(able)
+            choices = {client: self._fitting[client] for client in able}
+            self._fast = in_time(run, choices, self._errand, method.round_time)
         self.used = sorted({level for client in able for level in self._may_take(client)})
         if not method.keeps_whole:
             self.top = min(self.used, default=0)
@@ -301,36 +300,34 @@ class Levels:
             if low < high:
                 yield _fitting(self._fitting[client], level)
 
-    def _in_time(self, able: Sequence[Client]) -> dict[Client, int]:
-        """Of each client the largest level that fits and is done within the time of a round."""
-        largest = {client: self._fitting[client][0] for client in able}
-        limit = self._method.round_time or self._run.deadline
-        takes: dict[Client, Seconds] = {}
-        if limit == inf:
-            takes = {client: self._seconds(client, level) for client, level in largest.items()}
-            limit = when_through(takes, _MEDIAN) if takes else inf
-        return {
-            client: next(
-                (
-                    level for level in self._fitting[client]
-                    if self._seconds(client, level) <= limit
-                ),
-                self._fitting[client][-1],
-            )
-            for client in able
-        }  # fmt: skip
-
-    def _seconds(self, client: Client, level: int) -> Seconds:
-        """What a client would take for a round at a level, alone on its links."""
+    def _errand(self, client: Client, level: int) -> Errand:
+        """What a client does in a round at a level."""
         size = self._sent[level]
         work = client.work(self.cost(client, level))
-        acts = (client.downlink(size), work, client.uplink(size))
-        return expected(self._run, {client: acts})[client]
+        return client.downlink(size), work, client.uplink(size)
 
 
 def _fitting(levels: Sequence[int], assigned: int) -> int:
     """The assigned level, or the next smaller one that fits; the smallest of those, if none is."""
     return next((level for level in levels if level >= assigned), levels[-1])
+
+
+def one_each(proportions: Sequence[float], levels: int, what: str) -> None:
+    """Refuse proportions of other levels than there are.
+
+    Args:
+        proportions: of devices at each level; none says nothing.
+        levels: how many there are.
+        what: they are called.
+
+    Raises:
+        SpecError: not one proportion for each level.
+    """
+    require(
+        not proportions or len(proportions) == levels,
+        f"{len(proportions)} proportions are given for {levels} {what}",
+        "Give one for each, the largest first, or none.",
+    )
 
 
 def _bounds(proportions: Sequence[float], levels: int) -> list[Fraction]:
@@ -339,10 +336,6 @@ def _bounds(proportions: Sequence[float], levels: int) -> list[Fraction]:
     Raises:
         SpecError: not one proportion for each level.
     """
+    one_each(proportions, levels, "levels")
     shares = proportions or (1.0,) * levels
-    require(
-        len(shares) == levels,
-        f"{len(shares)} proportions are given for {levels} levels",
-        "Give one for each, the largest first, or none.",
-    )
     return [each / sum(shares) for each in accumulate(shares)][:-1]

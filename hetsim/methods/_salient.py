@@ -19,7 +19,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import inf
 from typing import Any, Literal
 
 from hetsim.core.errors import SpecError
@@ -27,7 +26,7 @@ from hetsim.core.quantities import Fraction, Seconds
 from hetsim.core.ref import Ref
 from hetsim.core.rng import entropy
 from hetsim.federation.client import Client
-from hetsim.federation.foresight import Errand, expected, when_through
+from hetsim.federation.foresight import Errand, in_time
 from hetsim.federation.pretraining import Pretraining
 from hetsim.federation.run import Run
 from hetsim.learn import ops
@@ -36,7 +35,6 @@ from hetsim.methods._weighted import Weighted
 
 _LESS: tuple[Fraction, ...] = (0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1)
 """What a device may keep instead of the share that it should."""
-_MEDIAN: Fraction = 0.5
 _JUDGES = 500
 """Samples of the source, at most, that an agent is judged on while it is trained beforehand."""
 
@@ -50,7 +48,8 @@ class Salient(Weighted):
         keep: share of the channels that `uniform` keeps in each layer.
         assignment: whether all devices keep that share (same), or those that would not be done
             within `round_time` a smaller one (hardware).
-        round_time: see there; left out, the pace's deadline, or what the median device takes.
+        round_time: in which a device is to be done, by hardware; left out, the pace's deadline, or
+            what the median device takes if it keeps that share.
         reduction: share of the encoder's operations that is to be saved without the channels that
             `greedy` and `agent` leave out.
         episodes: of the agent, in each round.
@@ -140,19 +139,10 @@ class Salient(Weighted):
         """
         if self.selection != "uniform" or self.assignment == "same":
             return dict.fromkeys(able, self.keep)
-
-        def takes(client: Client, share: Fraction) -> Seconds:
-            return expected(run, {client: errand(client, share)})[client]
-
-        limit = self.round_time or run.deadline
-        if limit == inf:
-            limit = when_through({client: takes(client, self.keep) for client in able}, _MEDIAN)
         shares = [self.keep, *(share for share in _LESS if share < self.keep)]
-        found: dict[Client, Fraction] = {}
-        for client in able:
-            in_time = (share for share in shares if takes(client, share) <= limit)
-            found[client] = next(in_time, shares[-1])
-            run.kernel.note(client.id, "level", f"keeps {found[client]:.0%} of the channels")
+        found = in_time(run, dict.fromkeys(able, shares), errand, self.round_time)
+        for client, share in found.items():
+            run.kernel.note(client.id, "level", f"keeps {share:.0%} of the channels")
         return found
 
     def choice(

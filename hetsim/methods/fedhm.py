@@ -27,7 +27,7 @@ from hetsim.core.errors import SpecError
 from hetsim.core.ref import Ref
 from hetsim.federation.run import Reply, Run
 from hetsim.learn import ops
-from hetsim.methods._levels import Leveled, Levels
+from hetsim.methods._levels import Leveled, Levels, one_each
 from hetsim.methods._sgd import require
 
 
@@ -61,11 +61,7 @@ class FedHM(Leveled):
             bool(factors) and factors == sorted(set(factors)) and factors[0] >= 1,
             f"factors are {factors}", "Give whole numbers from 1 on, the smallest first.",
         )  # fmt: skip
-        require(
-            not self.proportions or len(self.proportions) == len(factors),
-            f"{len(self.proportions)} proportions are given for {len(factors)} factors",
-            "Give one for each factor, or none.",
-        )
+        one_each(self.proportions, len(factors), "factors")
         require(
             self.temperature >= 0.0,
             f"temperature is {self.temperature:g}", "Choose one above 0, such as 1, or 0 for none.",

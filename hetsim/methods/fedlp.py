@@ -29,6 +29,8 @@ from hetsim.learn import ops
 from hetsim.methods._levels import Leveled, Levels
 from hetsim.methods._sgd import require
 
+_HIDDEN = 128
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FedLP(Leveled):
@@ -56,7 +58,7 @@ class FedLP(Leveled):
     unit: Literal["layer", "tensor"] = "layer"
     down: bool = False
     depths: tuple[int, ...] = ()
-    hidden: int = 128
+    hidden: int = _HIDDEN
     head: Literal["kept", "fresh"] = "kept"
 
     def __post_init__(self) -> None:
@@ -72,10 +74,15 @@ class FedLP(Leveled):
             "down is on, and the scheme is heterogeneous",
             "Switch it off: devices then hold their own head only. Or choose homogeneous.",
         )
+        idle = {
+            "depths": bool(self.depths), "hidden": self.hidden != _HIDDEN,
+            "head": self.head != "kept", "round_time": self.round_time is not None,
+        }  # fmt: skip
+        given = ", ".join(name for name, told in idle.items() if told)
         require(
-            self.deep or not self.depths,
-            "depths are given, and the scheme is homogeneous",
-            "Leave them out, or choose heterogeneous.",
+            self.deep or not given,
+            f"the scheme is homogeneous, and knows no {given}",
+            "Leave that out, or choose the scheme heterogeneous.",
         )
 
     @property

@@ -26,6 +26,7 @@ from hetsim.core.ref import Ref
 from hetsim.federation.client import Client
 from hetsim.federation.run import Demand, Run
 from hetsim.learn import ops
+from hetsim.methods._sgd import Sgd, require
 from hetsim.methods._weighted import Weighted
 
 
@@ -34,11 +35,21 @@ class FedNova(Weighted):
     """Local SGD, averaged by the length of each training.
 
     Attributes:
-        mu: strength of a pull towards the server model; 0 for none.
+        mu: strength of a pull towards the server model; 0 for none. Times lr it is 1 - momentum at
+            most, so that no training is pulled past the model that it has started from.
     """
 
     accepts: ClassVar[frozenset[Demand]] = frozenset({"steps"})
     mu: float = 0.0
+
+    def __post_init__(self) -> None:
+        Sgd.__post_init__(self)
+        most = (1.0 - self.momentum) / self.lr
+        require(
+            self.mu <= most * _ROUNDING,
+            f"mu is {self.mu:g}, which pulls past the server model",
+            f"Choose {most:g}, (1 - momentum) / lr, or less.",
+        )
 
     @property
     def training(self) -> dict[str, Any]:
@@ -71,6 +82,7 @@ class FedNova(Weighted):
 
 LENGTH: Bytes = 4.0
 """Of a_i, a float32."""
+_ROUNDING = 1.0 + 1e-9
 
 
 def merged(model: Ref[Any], updates: Sequence[Ref[Any]], weights: Sequence[float]) -> Ref[Any]:

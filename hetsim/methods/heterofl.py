@@ -26,7 +26,7 @@ from dataclasses import dataclass
 
 from hetsim.core.quantities import Fraction
 from hetsim.learn import ops
-from hetsim.methods._levels import Leveled
+from hetsim.methods._levels import Leveled, one_each
 from hetsim.methods._sgd import require
 
 
@@ -51,11 +51,7 @@ class HeteroFL(Leveled):
             bool(rates) and rates == sorted(set(rates), reverse=True) and rates[-1] > 0.0,
             f"rates are {rates}", "Give shares of the channels above 0, the largest first.",
         )  # fmt: skip
-        require(
-            not self.proportions or len(self.proportions) == len(rates),
-            f"{len(self.proportions)} proportions are given for {len(rates)} rates",
-            "Give one for each rate, or none.",
-        )
+        one_each(self.proportions, len(rates), "rates")
 
     def named(self, level: int) -> str:
         """By its width."""

@@ -7,10 +7,11 @@ the output channels that matter most, and sends those alone, of the encoder and 
 variate, with a bitmap that says which they are. The server takes the mean of each channel over
 those who sent it.
 
-    down   encoder and c, with the first time the initial predictor and the trained agent
-    up     channels of the encoder, bitmap, and the same channels of the change of c_i
-
-How channels are chosen, and what that takes, is told in `hetsim.methods._salient`.
+So the server sends the encoder and its variate c, and with the first of them the initial predictor
+and the trained agent; a client sends channels of the encoder, the bitmap, and the same channels of
+the change of its variate c_i. Channels are chosen by the norms of their weights (uniform: the same
+share of every layer; greedy: as many of all layers as leave a share of the operations away), or by
+an agent that tries what accuracy is left (`hetsim.methods._salient`).
 
 Source: Yu, Nguyen, Abebe, Qian, Anwar, Jannesari, "SPATL: Salient Parameter Aggregation and
 Transfer Learning for Heterogeneous Federated Learning", SC 2022, arXiv 2111.14345, and its code
@@ -23,7 +24,8 @@ sent of it, so that c stays the mean of all.
 
 The accuracy of a round is the mean, over the clients that can take part, of the server's encoder
 with their predictors; those who never took part have the initial one, and so has the server's own
-model (assumed).
+model. It is measured outside the simulated world; a run that is to stop at an accuracy has the
+server pay for measuring it, as if it had their predictors (assumed).
 """
 
 from __future__ import annotations
@@ -171,12 +173,10 @@ class Spatl(Salient):
         world = self.world(client.run)
         shared, _ = world.division.parted(model)
         none = ops.zeros(shared)
-        total = client.training_cost(model, **self._steering((none, none)), **self.training)
-        change = None
+        steering = self._steering((none, none))
+        update = ops.train(model, client.data, seed=0, **steering, **self.training)
+        total, change = update.cost, None
         if self.control:
-            update = ops.train(
-                model, client.data, seed=0, **self._steering((none, none)), **self.training
-            )
             variate, change = ops.control((none, none), model, update, divisor=self.divisor)
             total = total + variate.cost + change.cost
         selection = self.choice(client, model, world.encoder, 1.0, world.given.get(_AGENT), 0)

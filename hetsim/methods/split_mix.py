@@ -34,7 +34,7 @@ from hetsim.core.rng import rng
 from hetsim.federation.client import Client
 from hetsim.federation.run import Demand
 from hetsim.learn import ops
-from hetsim.methods._levels import Leveled
+from hetsim.methods._levels import Leveled, one_each
 from hetsim.methods._sgd import require
 
 
@@ -67,11 +67,7 @@ class SplitMix(Leveled):
             f"budgets {list(self.budgets)} are {counts} base networks of width {self.base:g}",
             "Give budgets of different numbers of them, 1 or more, the largest first.",
         )
-        require(
-            not self.proportions or len(self.proportions) == len(counts),
-            f"{len(self.proportions)} proportions are given for {len(counts)} budgets",
-            "Give one for each budget, or none.",
-        )
+        one_each(self.proportions, len(counts), "budgets")
 
     @property
     def counts(self) -> list[int]:

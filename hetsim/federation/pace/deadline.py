@@ -2,7 +2,8 @@
 
 With `late: steps` a client stops training in good time: it keeps `reserve` times what its last
 upload took (at first, what receiving the model took) for the next one, but no more than half of the
-time that is left, and delivers the training of as many steps as were done by then, or of one.
+time that is left without what the method has it compute after training, and delivers the training
+of as many steps as were done by then, or of one.
 Variable local work is that of Li et al., "Federated Optimization in Heterogeneous Networks", MLSys
 2020. With `late: layers` the update is sent from the output layer back to the input, and the layers
 that have arrived at the deadline count; how much a client keeps free, and the order of the layers,

@@ -35,6 +35,7 @@ from hetsim.learn.ops.kept import KEPT, Grain, kept, patched, units
 from hetsim.learn.ops.labels import LABELS, Labels, labels
 from hetsim.learn.ops.layered import LAYERED_MEAN, arrived, layered_mean, layers_of
 from hetsim.learn.ops.local_loss import LOCAL_LOSS, Apart, head, local_loss
+from hetsim.learn.ops.local_score import LOCAL_SCORE, LocalScore, local_score
 from hetsim.learn.ops.masked import MASKED, counted, masked
 from hetsim.learn.ops.mean import MEAN, mean
 from hetsim.learn.ops.member import ASSEMBLED, MEMBER, assembled, member, side_by_side
@@ -72,6 +73,7 @@ __all__ = [
     "Grain",
     "Gram",
     "Labels",
+    "LocalScore",
     "LowRank",
     "Mutual",
     "Objective",
@@ -113,6 +115,7 @@ __all__ = [
     "layers_of",
     "length",
     "local_loss",
+    "local_score",
     "low_rank",
     "masked",
     "mean",
@@ -169,6 +172,7 @@ OPERATIONS: dict[str, Operation] = {
     "member": MEMBER,
     "assembled": ASSEMBLED,
     "labels": LABELS,
+    "local_score": LOCAL_SCORE,
     "part": PART,
     "join": JOIN,
     "activations": ACTIVATIONS,

@@ -49,7 +49,6 @@ def control(
     update: Ref[State],
     *,
     divisor: Divisor = "limit",
-    strength: float | None = None,
 ) -> tuple[Ref[State], Ref[State]]:
     """The client's new variate, and by how much it differs from the one before.
 
@@ -62,7 +61,6 @@ def control(
         model: where the training started.
         update: the training, of which steps, learning rate and momentum are read.
         divisor: how long it is taken to be.
-        strength: of the correction that is taken back; by default that of the training.
     """
     shared, own = variates
     descent, steps = Descent.of(update), update.arg("steps")
@@ -71,9 +69,7 @@ def control(
         "limit": steps / (1.0 - descent.momentum),
         "steps": steps,
     }[divisor]
-    back = descent.strength if strength is None else strength
-    if descent.where == "step":
-        back *= steps / long
+    back = descent.strength * (steps / long if descent.where == "step" else 1.0)
     scale = 1.0 / (descent.lr * long)
     sheet = measure(model_arch(own))
     size, memory = sheet.parameter_bytes, update.nbytes + 3 * sheet.parameter_bytes

@@ -140,9 +140,9 @@ def decomposition(rows: int, columns: int) -> tuple[float, float]:
         14 m n^2 + 8 n^3,    reading m n^2 - n^3 / 3    of the matrix as it is
         6 m n^2 + 20 n^3,    reading 2 n^3 / 3          of its triangular factor
 
-    Source of the operations: Golub and Van Loan, "Matrix Computations", 4th edition, figure 8.6.1;
-    what is read is derived. By the rates of the EPYC core in the profile core_ultra_265k, a matrix
-    of 768 x 768 takes 0.28 s and one of 1536 x 1536 2.2 s; measured there, 0.28 s and 1.9 s.
+    Source of the operations: Golub and Van Loan, "Matrix Computations", 4th edition, figure 8.6.1.
+    What is read is derived, for a matrix that no cache holds between two reads (assumed); how long
+    a library takes in fact depends on its algorithm and on the host.
 
     >>> decomposition(30, 30), decomposition(30, 300)
     ((594000.0, 18000.0), (2160000.0, 18000.0))

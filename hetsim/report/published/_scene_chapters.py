@@ -2,12 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from hetsim.report.published import _scene_figures as figures
 from hetsim.report.published._scenes import Scene
-from hetsim.report.published.base import Chapter, Chart
+from hetsim.report.published._seeds import Sign, spread
+from hetsim.report.published._target import Target, tally
+from hetsim.report.published.base import Chapter, Chart, Grid
+
+
+def targets(found: Sequence[Target]) -> Chapter:
+    """What is to be found again, and what is to be seen."""
+    return Chapter(
+        title="Targets",
+        parts=(
+            Grid(
+                columns=("what", "hetsim", "wanted", "verdict"),
+                rows=[(each.what, each.found, each.wanted, each.word) for each in found],
+            ),
+        ),
+    )
+
+
+def lead(
+    report: str,
+    intro: str,
+    signs: Sequence[Sign],
+    fleet: Scene,
+    found: Sequence[Target],
+    more: Sequence[str] = (),
+) -> str:
+    """The finding of a page: signs, what runs on the fleet took, and how many targets are met.
+
+    Args:
+        report: its name.
+        intro: what it is about.
+        signs: to be seen.
+        fleet: with levels by hardware.
+        found: all targets.
+        more: further sentences.
+    """
+    return "\n".join(
+        (
+            intro,
+            "",
+            *(f"- {sign.words}." for sign in signs),
+            *(f"- {sentence}" for sentence in more),
+            *(f"- {sentence}" for sentence in _said_of(fleet)),
+            f"- Targets: {tally(found)}",
+            "",
+            "A sign counts as seen if it is the same in every seed, and as not seen otherwise. "
+            "Numbers of several runs are means with least and highest in brackets. Rebuild with "
+            f"`hetsim report {report}`.",
+        )
+    )
+
+
+def _said_of(fleet: Scene) -> Iterator[str]:
+    for way in fleet.ways:
+        yield (
+            f"On 60 devices, {way}: {spread(fleet.ends(way, 'final').values(), 100.0)} % after "
+            f"{spread(fleet.ends(way, 'simulated_s').values())} s, "
+            f"{spread(fleet.ends(way, 'device_j').values(), 1e-3)} kJ of the devices, "
+            f"{spread(fleet.ends(way, 'device_active_j').values(), 1e-3)} kJ of it above base, and "
+            f"{fleet.left_out(way)} of them left out."
+        )
 
 
 def taking_part(scene: Scene) -> Chapter:

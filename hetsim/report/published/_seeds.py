@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import mean
 
 from hetsim.report.numbers import NONE, significant
-from hetsim.report.published._target import NOT_RUN
+from hetsim.report.published._target import NOT_RUN, Target
 
 
 def spread(found: Iterable[float], factor: float = 1.0) -> str:
@@ -47,13 +47,17 @@ class Sign:
 
     Attributes:
         what: in words.
-        differences: by seed; as shares, shown in points.
+        differences: by seed; of accuracies as shares, shown in points.
         holds: whether they say so.
+        wanted: when they do, in words.
+        unit: of the differences: points, or what they are.
     """
 
     what: str
     differences: tuple[float, ...]
     holds: Callable[[Sequence[float]], bool]
+    wanted: str = "in every seed"
+    unit: str = "points"
 
     @property
     def seen(self) -> bool | None:
@@ -66,15 +70,26 @@ class Sign:
         return {True: "seen", False: "not seen", None: NOT_RUN}[self.seen]
 
     @property
+    def target(self) -> Target:
+        """As a row of a table of targets."""
+        return Target(
+            what=self.what,
+            found=f"{self.points} {self.unit}" if self.differences else NOT_RUN,
+            wanted=self.wanted,
+            verdict=self.seen,
+        )
+
+    @property
     def points(self) -> str:
         """Differences by seed."""
-        return points(self.differences)
+        factor = 1.0 if self.unit == "points" else 0.01
+        return points(factor * each for each in self.differences)
 
     @property
     def words(self) -> str:
         """A sentence without a full stop."""
         return f"{self.what}: {self.verdict}" + (
-            f" ({self.points} points by seed)" if self.differences else ""
+            f" ({self.points} {self.unit} by seed)" if self.differences else ""
         )
 
 

@@ -14,14 +14,15 @@ from hetsim.report.published import _fedhm_costs as costs
 from hetsim.report.published import _scene_figures as figures
 from hetsim.report.published._scene_chapters import (
     by_device,
+    lead,
     learned,
     taking_part,
+    targets,
     whole_runs,
     written,
 )
 from hetsim.report.published._scenes import EDGE, Scene, edge
 from hetsim.report.published._seeds import Sign, above, less, points, spread
-from hetsim.report.published._target import NOT_RUN, Target, tally
 from hetsim.report.published.base import Chapter, Chart, Grid, Need, Page, Tables
 
 _LEVELS = "levels"
@@ -82,7 +83,7 @@ _SCALES: Mapping[str, Mapping[str, Any]] = {
         edge_rounds=2, workers=1,
     ),
     "small": _settings(
-        seeds=(0, 1, 2), clients=20, cohort=10, samples=250, rounds=30, every=5, test=2000,
+        seeds=(0, 1, 2), clients=20, cohort=10, samples=200, rounds=24, every=4, test=2000,
         epochs=1, edge_rounds=40, workers=2,
     ),
     "full": _settings(
@@ -90,6 +91,13 @@ _SCALES: Mapping[str, Mapping[str, Any]] = {
         epochs=10, edge_rounds=100, workers=2,
     ),
 }  # fmt: skip
+
+
+_INTRO = (
+    "FedHM gives every device a copy of the network whose layers have as low a rank as it needs, "
+    "and multiplies out what comes back. Its authors tell parameters, multiply-adds, bytes and "
+    "accuracy; seconds, joules and memory are hetsim's."
+)
 
 
 class FedHM:
@@ -105,13 +113,14 @@ class FedHM:
     def build(self, tables: Tables, scale: str) -> Page:
         """The page."""
         levels, fleet = Scene(tables, _LEVELS), Scene(tables, EDGE)
-        found = [*costs.targets(tables), *(_target(sign) for sign in _signs(levels))]
+        signs = list(_signs(levels))
+        found = [*costs.targets(tables), *(sign.target for sign in signs)]
         scenes = _SCALES[scale]["scenes"]
         return Page(
             title="FedHM",
-            lead=_lead(levels, fleet, found),
+            lead=lead("fedhm", _INTRO, signs, fleet, found),
             chapters=(
-                _targets(found),
+                targets(found),
                 *costs.chapters(tables),
                 learned(
                     levels, title="What is learned", base=FEDAVG,
@@ -133,7 +142,7 @@ class FedHM:
 def _signs(scene: Scene) -> Iterator[Sign]:
     ours, theirs = _range(scene, FEDHM), _range(scene, HETEROFL)
     yield Sign(
-        what="levels of FedHM lie closer together than HeteroFL's",
+        what="Levels of FedHM lie closer together than HeteroFL's",
         differences=less(theirs, ours), holds=above,
     )  # fmt: skip
     small = _smallest(scene, FEDHM)
@@ -145,7 +154,7 @@ def _signs(scene: Scene) -> Iterator[Sign]:
         what="FedHM's smallest level above the same network for all",
         differences=less(small, scene.late(ALL_LOW)), holds=above,
     )  # fmt: skip
-    yield scene.sign(ALL_LOW, ALL_NARROW, "low rank above narrow, for all, at about equal size")
+    yield scene.sign(ALL_LOW, ALL_NARROW, "Low rank above narrow, for all, at about equal size")
 
 
 def _range(scene: Scene, way: str) -> dict[int, float]:
@@ -163,56 +172,7 @@ def _smallest(scene: Scene, way: str) -> dict[int, float]:
     return views[list(views)[-1]] if views else {}
 
 
-def _target(sign: Sign) -> Target:
-    return Target(
-        what=sign.what,
-        found=f"{sign.points} points" if sign.differences else NOT_RUN,
-        wanted="in every seed",
-        verdict=sign.seen,
-    )
-
-
 # --- chapters -------------------------------------------------------------------------------------
-
-
-def _lead(levels: Scene, fleet: Scene, found: Sequence[Target]) -> str:
-    return "\n".join(
-        (
-            "FedHM gives every device a copy of the network whose layers have as low a rank as it "
-            "needs, and multiplies out what comes back. Its authors tell parameters, "
-            "multiply-adds, bytes and accuracy; seconds, joules and memory are hetsim's.",
-            "",
-            *(f"- {sign.words}." for sign in _signs(levels)),
-            *_said_of_fleet(fleet),
-            f"- Targets: {tally(found)}",
-            "",
-            "A sign counts as seen if it is the same in every seed, and as not seen otherwise. "
-            "Numbers of several runs are means with least and highest in brackets. Rebuild with "
-            "`hetsim report fedhm`.",
-        )
-    )
-
-
-def _said_of_fleet(scene: Scene) -> Iterator[str]:
-    for way in scene.ways:
-        yield (
-            f"- On 60 devices, {way}: {spread(scene.ends(way, 'final').values(), 100.0)} % after "
-            f"{spread(scene.ends(way, 'simulated_s').values())} s and "
-            f"{spread(scene.ends(way, 'device_active_j').values(), 1e-3)} kJ of the devices above "
-            f"base, {scene.left_out(way)} left out."
-        )
-
-
-def _targets(found: Sequence[Target]) -> Chapter:
-    return Chapter(
-        title="Targets",
-        parts=(
-            Grid(
-                columns=("what", "hetsim", "wanted", "verdict"),
-                rows=[(each.what, each.found, each.wanted, each.word) for each in found],
-            ),
-        ),
-    )
 
 
 def _by_level(scene: Scene) -> Chapter:

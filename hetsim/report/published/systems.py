@@ -89,7 +89,7 @@ _SCALES: Mapping[str, dict[str, Any]] = {
         source=60, epochs=1, goal=0.2, workers=1,
     ),
     "small": _settings(
-        ways=tuple(_WAYS), seeds=(0, 1, 2), samples=150, rounds=60, every=6, test=4000,
+        ways=tuple(_WAYS), seeds=(0, 1, 2), samples=150, rounds=40, every=4, test=4000,
         source=25_000, epochs=6, goal=0.5, workers=2,
     ),
     "full": _settings(

@@ -80,6 +80,9 @@ def side_by_side(
         scenes: by name: `topology`, `changes` (overrides that all share), `ways` (by name the
             overrides of each), `seeds`, and if wanted a `goal`: an accuracy, or "common".
         workers: processes to play in.
+
+    Raises:
+        ValueError: a goal that is none; nothing has been played then.
     """
 
     def told(variants: Sequence[Variant], what: str) -> list[Any]:
@@ -113,11 +116,14 @@ def side_by_side(
 
 def _entries(scenes: Mapping[str, Mapping[str, Any]]) -> Iterator[Entry]:
     for name, scene in scenes.items():
+        goal = scene.get("goal")
+        if not (goal in (None, _COMMON) or (isinstance(goal, float) and 0.0 < goal <= 1.0)):
+            raise ValueError(f'goal is {goal!r}, and must be an accuracy up to 1, or "{_COMMON}"')
         for way, changes in scene["ways"].items():
             for seed in scene["seeds"]:
                 yield Entry(
                     scene=name, way=way, seed=seed, topology=scene["topology"],
-                    overrides=(*scene["changes"], *changes), goal=scene.get("goal"),
+                    overrides=(*scene["changes"], *changes), goal=goal,
                 )  # fmt: skip
 
 
@@ -132,8 +138,6 @@ def _reached(found: Sequence[Told]) -> Iterator[tuple[Entry, float, int | None]]
             continue
         goal = entry.goal
         if isinstance(goal, str):
-            if goal != _COMMON:
-                raise ValueError(f'goal is "{goal}", and must be an accuracy or "{_COMMON}"')
             others = [each["scores"] for other, each in found if other.scene == entry.scene]
             goal = split_accuracy.goal_of(others)
         rounds = (row["round"] for row in told["scores"] if row["accuracy"] >= goal)

@@ -368,3 +368,29 @@ def test_scores_what_is_used_in_the_place_of_the_model() -> None:
         assert score["samples"] == both[0]["samples"]
     assert list(run.views) == [(1, "the first"), (2, "the first")]
     assert lab.settle(list(run.views.values())) == [both[0]] * 2
+
+
+def test_scores_clients_on_the_labels_that_they_hold() -> None:
+    """Each model against a loop over the test samples, weighted by what its client holds."""
+    scenario = tiny("task.partition={name: dirichlet, alpha: 0.2}", "report.views=true")
+    lab = scenario.lab()
+    run = scenario.world(lab)
+    models = {
+        client: ops.initial(run.architecture, seed) for seed, client in enumerate(run.clients)
+    }
+
+    async def server() -> None:
+        await run.report(run.initial_model(), views={"own labels": run.local(models)})
+
+    played(run, server())
+    y = scenario.dataset.split("test")[1]
+    accuracies: list[float] = []
+    for client, model in models.items():
+        [found] = lab.settle([ops.labels(model, scenario.resident.whole("test"))])
+        held = scenario.dataset.y[scenario.shards[client.index]]
+        right = [found["right"][label] / (y == label).sum() for label in held]
+        accuracies.append(sum(right) / len(right))
+    assert len(set(accuracies)) > 1
+    [score] = lab.settle(list(run.views.values()))
+    assert score["accuracy"] == pytest.approx(sum(accuracies) / len(accuracies), rel=1e-12)
+    assert score["loss"] is None

@@ -251,7 +251,7 @@ def test_a_new_variate_is_the_gradient_that_was_met(
 
 
 def test_option_two_as_it_is_written(resident: Resident) -> None:
-    """c_i - c + (x - y) / (K r), whatever the strength, if the codes that say so are asked for."""
+    """c_i - c + (x - y) / (K r)."""
     start = ops.initial(MODELS["small_cnn"], 0)
     front, _ = ops.split(start, 1)
     (ours, c), (own, c_i), (_, moved) = (some_variate(front, number) for number in (1, 2, 3))
@@ -259,9 +259,9 @@ def test_option_two_as_it_is_written(resident: Resident) -> None:
     end = {name: value + moved.get(name, 1.0) for name, value in state.items()}
     update = ops.train(
         start, resident.whole("train"), steps=5, batch=16, lr=0.1, momentum=0.9, seed=0,
-        control=(ours, own), strength=0.01, where="step",
+        control=(ours, own), where="step",
     )  # fmt: skip
-    new, _ = ops.control((ours, own), start, update, divisor="steps", strength=1.0)
+    new, _ = ops.control((ours, own), start, update, divisor="steps")
     found = ops.compute(new, (c_i, c, state, end), resident)
     assert found.keys() == c.keys()
     for name, value in found.items():

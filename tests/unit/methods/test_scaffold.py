@@ -63,6 +63,16 @@ def test_options_out_of_range_are_refused(option: str) -> None:
         tiny("method.name=scaffold", f"method.{option}")
 
 
+def test_fednova_refuses_a_pull_past_the_server_model() -> None:
+    """Of which a training could be of no length, or of less than none."""
+    for mu, momentum in ((40.0, 0.0), (9.0, 0.99)):
+        with pytest.raises(SpecError, match=f"mu is {mu:g}") as refusal:
+            FedNova(mu=mu, momentum=momentum)
+        assert f"Choose {(1.0 - momentum) / 0.05:g}" in (refusal.value.remedy or "")
+    FedNova(mu=20.0)
+    FedNova(mu=2.0, momentum=0.9)
+
+
 @pytest.mark.parametrize("method", ["scaffold", "fednova"])
 @pytest.mark.parametrize("pace", ["fedasync", "fedbuff", "{name: deadline, late: layers}"])
 def test_paces_that_ask_for_more_are_refused(method: str, pace: str) -> None:

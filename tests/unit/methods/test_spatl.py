@@ -213,6 +213,22 @@ def test_choosing_by_an_agent_takes_longest() -> None:
     assert chosen("greedy") < few < many < chosen("agent", "method.pretraining=0") * 4
 
 
+def test_a_client_that_trains_less_keeps_time_to_choose() -> None:
+    """For which the boards need more than half of the time that there is."""
+    played = spatl(
+        "method.selection=agent", "method.pretraining=0", "method.episodes=5", "method.epochs=400",
+        "task.model=small_cnn", "stop.rounds=1",
+        "pace={name: deadline, deadline: 6 s, late: steps}",
+    )  # fmt: skip
+    books = {book.device: book for book in played.trace.participations}
+    assert {book.outcome for book in books.values()} == {"done"}
+    assert 0.0 < books["pi-0"].share < 0.5
+    choosing = {
+        span.actor: span.t1 - span.t0 for span in played.trace.spans if span.kind == "select"
+    }
+    assert choosing["pi-0"] > 3.0
+
+
 @pytest.mark.parametrize("rule", RULES)
 def test_memory_is_for_training_and_for_choosing(rule: str) -> None:
     """Of each device, the most that any of its work takes."""

@@ -95,5 +95,12 @@ def test_a_goal_that_nobody_reaches_is_told_as_missed(tmp_path: Path) -> None:
     for row in tables["goals"]:
         assert (row["goal"], row["reached"], row["rounds"]) == (1.0, False, None)
         assert row["energy_j"] is None
+
+
+@pytest.mark.parametrize("goal", ["all", 0.0, 80.0])
+def test_a_goal_that_is_none_is_refused_before_anything_is_played(
+    goal: str | float, tmp_path: Path
+) -> None:
     with pytest.raises(ValueError, match="must be an accuracy"):
-        told(tmp_path, goal="all")
+        told(tmp_path, goal=goal)
+    assert not (tmp_path / "work").exists()
