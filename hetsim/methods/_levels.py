@@ -97,9 +97,9 @@ class Leveled(Weighted):
     def towards(self, level: int, top: int, number: int) -> ops.Objective | None:
         """What a device minimises at a level, where `top` is the server's, in round `number`."""
 
-    def named(self, level: int) -> str:
+    def named(self, level: int, size: ops.Architecture) -> str:
         """What a level is called."""
-        return f"level {level}"
+        return f"level {level}" if level else "whole model"
 
     def kept(self, run: Run, levels: Levels) -> ops.Architecture:
         """What the server keeps."""
@@ -142,11 +142,12 @@ class Leveled(Weighted):
         run.require(lambda client: self.work(client, levels.blank[0]))
         levels.tell()
         model = run.initial_model(self.kept(run, levels))
+        parts: Mapping[int, Ref[Any]] = {}
         while run.going:
-            parts = await self.parts(run, model, levels)
+            parts = parts or await self.parts(run, model, levels)
             replies = await run.cohort(self.client, model, parts)
             if replies:
-                model = await self.merged(run, model, replies)
+                model, parts = await self.merged(run, model, replies), {}
             await run.report(model, views=self.views(model, levels))
 
     async def client(
@@ -208,7 +209,10 @@ class Leveled(Weighted):
 
     def views(self, model: Ref[Any], levels: Levels) -> Mapping[str, Ref[Any]]:
         """The model of each level that somebody trains."""
-        return {self.named(level): self.part(model, levels.sizes[level]) for level in levels.used}
+        return {
+            self.named(level, levels.sizes[level]): self.part(model, levels.sizes[level])
+            for level in levels.used
+        }
 
     def work(self, client: Client, model: Ref[Any]) -> Cost:
         """Training of its level; of the smallest one, if none fits."""
@@ -250,12 +254,14 @@ class Levels:
             self.top = min(self.used, default=0)
 
     def tell(self) -> None:
-        """Note which level each device trains, if it is the same in all rounds."""
-        if self._method.assignment != "dynamic":
-            for client, fitting in self._fitting.items():
-                if fitting:
-                    name = self._method.named(self.of(client, 0))
-                    self._run.kernel.note(client.id, "level", name)
+        """Note which level each device trains, if there are several and it stays with one."""
+        if self._method.assignment == "dynamic" or len(self.sizes) == 1:
+            return
+        for client, fitting in self._fitting.items():
+            if fitting:
+                level = self.of(client, 0)
+                name = self._method.named(level, self.sizes[level])
+                self._run.kernel.note(client.id, "level", name)
 
     def of(self, client: Client, number: int) -> int:
         """The level that a client trains in a round; the smallest one, if none fits."""

@@ -10,9 +10,9 @@ within the time of a round, at its highest clocks and alone on its links
 (`hetsim.federation.foresight`); a tenth at least.
 
 Reconstructed, after Yu et al., SPATL (`hetsim.methods.spatl`): an agent is trained before the run,
-on the model that knows the source and on samples of the source; clients receive it once and begin
-with it in every round; its graph encoders stay as they are. What it is judged on is part of what
-the client trains on (assumed).
+on the model that knows the source and on samples of the source, and like that model at nobody's
+cost; clients receive it once and begin with it in every round; its graph encoders stay as they are.
+What it is judged on is part of what the client trains on (assumed).
 """
 
 from __future__ import annotations

@@ -19,9 +19,8 @@ class Sgd:
         lr: learning rate.
         momentum: of the optimizer, which starts fresh each round.
         weight_decay: L2 penalty on the weights.
-        milestones: rounds, counted from 0, from each of which on the learning rate is `gamma`
-            times what it was before.
-        gamma: see above.
+        milestones: rounds, counted from 0, at which the learning rate falls for good.
+        gamma: what the learning rate is multiplied by at each of them.
     """
 
     epochs: int = 1

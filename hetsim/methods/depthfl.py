@@ -54,6 +54,12 @@ class DepthFL(Leveled):
         """One up to each exit."""
         return ops.with_exits(whole, self.exits)
 
+    def named(self, level: int, size: ops.Architecture) -> str:
+        """By its exits."""
+        exits = dict(size.options)["exits"]
+        assert isinstance(exits, tuple)
+        return f"{len(exits)} exit{'s' * (len(exits) > 1)}"
+
     def towards(self, level: int, top: int, number: int) -> ops.Objective | None:
         """The losses of all exits, and what they learn from each other."""
         rising = 1.0 - min(number / self.rampup, 1.0) if self.rampup else 0.0

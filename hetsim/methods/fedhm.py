@@ -12,8 +12,9 @@ Source: Yao, Pan, O'Neill, Dai, Wan, Jin, Sun, "FedHM: Efficient Federated Learn
 Heterogeneous Models via Low-rank Factorization", arXiv 2111.14655, and its code
 (github.com/YXShi2000/FedHM), whose levels are ranks 1 / 1, 2, 4, 8 of the outputs for CIFAR-10 and
 2, 4, 8, 12 for CIFAR-100, assigned by number or by lot. The choice by hardware is hetsim's
-(assumed); so is that the mean over those who hold a class makes up its row of the classifier, and
-that running statistics of batch normalisation are averaged like weights (the source keeps none).
+(assumed); so is that the server's own model weighs what the others do on average, that the mean
+over those who hold a class makes up its row of the classifier, and that running statistics of batch
+normalisation are averaged like weights (the source keeps none).
 """
 
 from __future__ import annotations
@@ -73,12 +74,16 @@ class FedHM(Leveled):
             "Choose a higher temperature.",
         )  # fmt: skip
         require(
+            self.decay == "frobenius" or self.weight_decay > 0.0,
+            "decay is both, and weight_decay is 0", "Give a weight_decay, such as 0.0001.",
+        )  # fmt: skip
+        require(
             self.masked or self.renormalise,
             "rows of the classifier are not renormalised, and nobody leaves any of them to others",
             "Choose masked: true, or renormalise: true.",
         )
 
-    def named(self, level: int) -> str:
+    def named(self, level: int, size: ops.Architecture) -> str:
         """By its rank."""
         factor = self.factors[level]
         return "full rank" if factor == 1 else f"rank 1/{factor}"
@@ -113,13 +118,14 @@ class FedHM(Leveled):
         """The mean of whole models; the server pays for it."""
         updates = await self.taken(run, model, replies)
         weights = list(self.weights(replies))
-        whole, top = ops.model_arch(model), self.levels(run).used[0]
+        whole, levels = ops.model_arch(model), self.levels(run)
+        top = levels.used[0]
         layers = [
             reply.layers and ops.recombined_layers(reply.layers, reply.value, whole)
             for reply in replies
         ]
         shards = [reply.client.data for reply in replies]
-        if top not in map(self.level, replies):
+        if levels.sizes[top] not in {levels.sizes[self.level(reply)] for reply in replies}:
             usual = sum(self.weigh(reply.client) for reply in replies) / len(replies)
             updates.append(model)
             weights.append(usual * self.trust(top))

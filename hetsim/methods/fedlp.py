@@ -115,6 +115,10 @@ class FedLP(Leveled):
         """Cross entropy."""
         return
 
+    def named(self, level: int, size: ops.Architecture) -> str:
+        """By its blocks."""
+        return f"first {size.blocks - 1} blocks" if self._headed(size) else "whole model"
+
     def sent(self, size: ops.Architecture) -> ops.Architecture:
         """All but the head."""
         return size.cut(size.blocks - 1)[0] if self._headed(size) else size

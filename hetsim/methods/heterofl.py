@@ -53,7 +53,7 @@ class HeteroFL(Leveled):
         )  # fmt: skip
         one_each(self.proportions, len(rates), "rates")
 
-    def named(self, level: int) -> str:
+    def named(self, level: int, size: ops.Architecture) -> str:
         """By its width."""
         return f"width {self.rates[level]:g}"
 

@@ -9,7 +9,8 @@ those who sent it.
 
 So the server sends the encoder and its variate c, and with the first of them the initial predictor
 and the trained agent; a client sends channels of the encoder, the bitmap, and the same channels of
-the change of its variate c_i. Channels are chosen by the norms of their weights (uniform: the same
+the change of its variate c_i. Who is dropped keeps what it has received, and the predictor and c_i
+that it had. Channels are chosen by the norms of their weights (uniform: the same
 share of every layer; greedy: as many of all layers as leave a share of the operations away), or by
 an agent that tries what accuracy is left (`hetsim.methods._salient`).
 
@@ -39,7 +40,7 @@ from hetsim.core.quantities import Fraction
 from hetsim.core.ref import Ref
 from hetsim.federation.client import Client
 from hetsim.federation.foresight import Errand
-from hetsim.federation.run import Demand, Reply, Run
+from hetsim.federation.run import Demand, OnDrop, Reply, Run
 from hetsim.learn import ops
 from hetsim.learn.ops import Divisor, Where
 from hetsim.methods._division import Division
@@ -71,6 +72,7 @@ class Spatl(Salient):
     """
 
     accepts: ClassVar[frozenset[Demand]] = frozenset({"steps"})
+    on_drop: ClassVar[OnDrop] = "keep"
     cut: int | None = None
     stem: bool = True
     private: bool = True
@@ -108,9 +110,10 @@ class Spatl(Salient):
             if replies:
                 shared, common = await self._merged(run, shared, common, replies, able)
             model = world.division.joined(shared, world.own)
-            used = [world.model_of(client, shared) for client in able if self.private]
+            models = {client: world.model_of(client, shared) for client in able}
+            used = list(models.values()) if self.private else []
             run.has(run.server, model, *used)
-            await run.report(model, used=used)
+            await run.report(model, used=used, views={"own labels": run.local(models)})
 
     async def client(self, device: Client, shared: Ref[Any], common: Ref[Any]) -> Sent:
         """Download what is shared, train it with what is not, choose channels, upload them."""
@@ -126,17 +129,18 @@ class Spatl(Salient):
         update = await device.train(model, **self._steering(control), **self.at(device.asked))
         trained, own = world.division.parted(update)
         run.has(device, trained, *own.values())
-        device.state |= own
         change = None
         if self.control:
-            device.state[_VARIATE], change = ops.control(
-                control, model, update, divisor=self.divisor
-            )
-            await device.compute(device.state[_VARIATE])
+            own[_VARIATE], change = ops.control(control, model, update, divisor=self.divisor)
+            await device.compute(own[_VARIATE])
             await device.compute(change)
-        sent = await self._chosen(device, update, trained, change, variate)
-        await device.upload(*(each for each in sent if each))
-        return sent
+        message, moved = await self._chosen(device, update, trained, change)
+        if moved and moved is not change:
+            own[_VARIATE] = ops.channel_step(variate, [moved], [1.0])
+            await device.compute(own[_VARIATE])
+        await device.upload(message, *([moved] if moved else []))
+        device.state |= own
+        return message, moved
 
     async def _chosen(
         self,
@@ -144,9 +148,8 @@ class Spatl(Salient):
         update: Ref[Any],
         trained: Ref[Any],
         change: Ref[Any] | None,
-        variate: Ref[Any],
     ) -> Sent:
-        """What is sent of the encoder and of the change of the variate, which has begun as this."""
+        """What is sent of the encoder and of the change of the variate."""
         agent = device.state.get(_AGENT)
         world = self.world(device.run)
         selection = self.choice(
@@ -164,8 +167,6 @@ class Spatl(Salient):
             return message, None
         moved = ops.masked(change, selection, numbers, variate=True)
         await device.compute(moved)
-        device.state[_VARIATE] = ops.channel_step(variate, [moved], [1.0])
-        await device.compute(device.state[_VARIATE])
         return message, moved
 
     def work(self, client: Client, model: Ref[Any]) -> Cost:

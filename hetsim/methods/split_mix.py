@@ -18,7 +18,8 @@ statistics in use, or not at all, answer by other values than they were trained 
 
 The choice of the budget by hardware is hetsim's (assumed): memory holds the training of one
 network, while the others wait in storage, and the time of a round that of all of them. A message
-says with one bit for each network which of them it holds, unless these are all.
+says with one bit for each network which of them it holds, unless these are all. A selection that
+goes by losses hears that of the last network trained.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ class SplitMix(Leveled):
 
     # --- levels ---------------------------------------------------------------------------------
 
-    def named(self, level: int) -> str:
+    def named(self, level: int, size: ops.Architecture) -> str:
         """By its budget."""
         return f"budget {self.budgets[level]:g}"
 

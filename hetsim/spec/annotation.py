@@ -150,7 +150,8 @@ def _either(left: Type, right: Type) -> Type:
         try:
             return right.read(value)
         except SpecError:
-            pass
+            if as_list(value) is not None and "items" in right.form and "items" not in left.form:
+                raise
         try:
             return left.read(value)
         except SpecError as fault:

@@ -49,6 +49,12 @@ MORE: Mapping[str, Sequence[str]] = {
         "assignment: same, keep: 50 %, private: false, control: false",
     ),
     "depthfl": ("exits: [1, 3], distillation: 0.5, rampup: 1",),
+    "fedhm": ("assignment: dynamic, temperature: 1, weight_decay: 0.001, decay: both",),
+    "fedlp": (
+        "unit: tensor, down: true, preserve: 0.3",
+        "scheme: heterogeneous, assignment: dynamic, preserve: 0.5",
+    ),
+    "split_mix": ("base: 0.25, budgets: [1, 0.5, 0.25], assignment: dynamic",),
     "fedstitch": (
         "positions: 2, zoo: [plain_cnn@0.1, wide_cnn@0.1], "
         "winners: [wide_cnn@0.1/1, plain_cnn@0.1/2]",

@@ -170,9 +170,20 @@ class TestPartitions(PartitionSuite):
     pass
 
 
-@pytest.mark.parametrize("name", [name for name in MODELS.names() if name != "stitched"])
+APART = {"stitched", "resnet34"}
+"""Models that need options, or take long without."""
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS.names() if name not in APART])
 class TestModels(ModelSuite):
     pass
+
+
+class TestResNet34(ModelSuite):
+    """Narrow, for time; otherwise it is resnet18 with more blocks."""
+
+    plugin = "resnet34"
+    options: ClassVar[Mapping[str, Any]] = {"width": 0.125}
 
 
 class TestStitched(ModelSuite):

@@ -39,6 +39,19 @@ CASES = {
         ("method.winners=[plain_cnn@0.35/1, plain_cnn@0.35/2, wide_cnn@0.25/3, wide_cnn@0.25/4]",),
     ),
     "iot_mix heterofl": ("topologies/iot_mix.yaml", ("stop.rounds=2", "method.name=heterofl")),
+    "edge_levels": ("topologies/edge_levels.yaml", ("stop.rounds=3",)),
+    **{
+        f"edge_levels {name}": (
+            "topologies/edge_levels.yaml",
+            ("stop.rounds=2", f"method={{name: {name}, {options}}}"),
+        )
+        for name, options in {
+            "fedhm": "epochs: 2, batch: 10",
+            "fedlp": "scheme: heterogeneous, preserve: 0.5, epochs: 2, batch: 10",
+            "split_mix": "epochs: 2, batch: 10",
+            "spatl": "epochs: 2, batch: 10",
+        }.items()
+    },
 }
 
 

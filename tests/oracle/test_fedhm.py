@@ -283,6 +283,20 @@ def test_of_whole_models_is_fedavg(model: str, weighting: str, factors: str) -> 
     assert whole.hashes == plain.hashes
 
 
+def test_who_has_a_rank_that_shrinks_nothing_trains_the_whole_model() -> None:
+    """Of 16 x 16, rank 8 has as many values; so the server's own model is not in the mean."""
+    world = (
+        "task.model={name: mlp, hidden: [16, 16]}",
+        "selection={name: round_robin, cohort: 1}",
+        "stop.rounds=3",
+    )
+    plain = play(tiny("method={name: fedavg, weighting: uniform}", *world))
+    halves = "factors: [1, 2, 4], assignment: fixed, proportions: [1, 3, 0]"
+    whole = play(tiny(f"method={{name: fedhm, masked: false, {halves}}}", *world))
+    assert {note.text for note in whole.trace.notes} == {"full rank", "rank 1/2"}
+    assert whole.summary["model_hash"] == plain.summary["model_hash"]
+
+
 # --- who trains what, and what it takes -----------------------------------------------------------
 
 
@@ -336,6 +350,9 @@ def test_the_server_pays_for_decompositions_and_products() -> None:
     assert all(span.t1 > span.t0 and span.energy > 0.0 for span in split_up)
     taken_in = [span for span in spans if span.kind == "aggregate"]
     assert len(taken_in) == ROUNDS * (2 + 1), "two products and a mean"
+    idle = play(scenario("", "pace={name: sync, deadline: 1 ms}", "cost_only=true"))
+    spans = [span for span in idle.trace.spans if span.actor == "server"]
+    assert [span.kind for span in spans] == ["compress"] * 2, "once, as the model stays"
     alone = play(tiny("method={name: fedhm, factors: [1]}", CNN, *THREE))
     spans = [span for span in alone.trace.spans if span.actor == "server"]
     assert not [span for span in spans if span.kind == "compress"]
@@ -390,6 +407,7 @@ def test_takes_in_partial_work(late: str) -> None:
         ("temperature: -1", "temperature is -1"),
         ("temperature: 0.001", "weighs nothing"),
         ("decay: l2", "not allowed"),
+        ("decay: both", "weight_decay is 0"),
         ("masked: false, renormalise: false", "not renormalised"),
     ],
 )

@@ -99,9 +99,9 @@ class Factors(nn.Sequential):
             )
         super().__init__(OrderedDict(v=first, u=second))
         with torch.no_grad():
-            spread = (float(layer.weight.square().mean()) / rank) ** 0.25
+            spread = (layer.weight.square().mean().double() / rank) ** 0.25
             for each in (self.u.weight, self.v.weight):
-                each.normal_(std=spread)
+                each.normal_().mul_(spread)
             if layer.bias is not None:
                 self.u.bias = nn.Parameter(layer.bias.clone())
 

@@ -7,7 +7,7 @@ The same share of every layer, or as many as a budget of operations leaves over 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import log2, prod
+from math import floor, log2, prod
 from typing import Any
 
 from hetsim.core.cost import Cost
@@ -69,7 +69,7 @@ def check(encoder: Architecture, reduction: Fraction) -> None:
         raise SpecError(
             f"at most {most:.1%} of the operations of the encoder's {len(layers(encoder))} layers "
             f"can be saved, and reduction is {reduction:g}",
-            remedy="Choose a smaller one, such as 0.2.",
+            remedy=f"Choose {floor(100.0 * most)} % or less.",
         )
 
 

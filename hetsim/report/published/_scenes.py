@@ -24,6 +24,53 @@ EDGE = "60 devices"
 _SGD = "epochs: 2, batch: 10, lr: 0.05, momentum: 0.9"
 
 
+def lab(
+    ways: Mapping[str, Sequence[str]],
+    *,
+    model: str,
+    partition: str,
+    clients: int,
+    samples: int,
+    cohort: int,
+    rounds: int,
+    every: int,
+    test: int,
+    seeds: Sequence[int],
+    views: bool = False,
+    goal: float | str | None = None,
+) -> dict[str, Any]:
+    """Settings of equal boards that learn CIFAR-10 (Krizhevsky, 2009), for what is learned.
+
+    Args:
+        ways: overrides of each, by its name.
+        model: as in a topology.
+        partition: likewise.
+        clients: boards.
+        samples: pictures at each.
+        cohort: boards asked in a round.
+        rounds: of a run.
+        every: rounds between two scores.
+        test: pictures to score on.
+        seeds: of all draws.
+        views: whether other models and scores are told too.
+        goal: as `side_by_side` takes it.
+    """
+    found: dict[str, Any] = {
+        "topology": "pi_lab",
+        "changes": [
+            f"fleet[0].count={clients}", f"fleet[0].data.samples={samples}",
+            f"task={{data: {{name: cifar10, test: {test}}}, model: {model}, "
+            f"partition: {partition}}}",
+            f"selection={{name: random, cohort: {cohort}}}",
+            f"report={{evaluate_every: {every}, views: {str(views).lower()}}}",
+            f"stop={{rounds: {rounds}}}",
+        ],
+        "ways": {way: list(changes) for way, changes in ways.items()},
+        "seeds": list(seeds),
+    }  # fmt: skip
+    return found if goal is None else {**found, "goal": goal}
+
+
 def edge(
     ways: Mapping[str, str], *, seeds: Sequence[int], rounds: int, every: int
 ) -> dict[str, Any]:

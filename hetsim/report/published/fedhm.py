@@ -21,7 +21,7 @@ from hetsim.report.published._scene_chapters import (
     whole_runs,
     written,
 )
-from hetsim.report.published._scenes import EDGE, Scene, edge
+from hetsim.report.published._scenes import EDGE, Scene, edge, lab
 from hetsim.report.published._seeds import Sign, above, less, points, spread
 from hetsim.report.published.base import Chapter, Chart, Grid, Need, Page, Tables
 
@@ -47,17 +47,8 @@ def _settings(
     averaged = f"method={{name: fedavg, weighting: uniform, {sgd}}}"
     return {
         "scenes": {
-            _LEVELS: {
-                "topology": "pi_lab",
-                "changes": [
-                    f"fleet[0].count={clients}", f"fleet[0].data.samples={samples}",
-                    f"task={{data: {{name: cifar10, test: {test}}}, model: {_MODEL}, "
-                    "partition: iid}",
-                    f"selection={{name: random, cohort: {cohort}}}",
-                    f"report={{evaluate_every: {every}, views: true}}",
-                    f"stop={{rounds: {rounds}}}",
-                ],
-                "ways": {
+            _LEVELS: lab(
+                {
                     FEDAVG: [averaged],
                     FEDHM: [f"method={{name: fedhm, assignment: fixed, {sgd}}}"],
                     HETEROFL: [
@@ -67,8 +58,9 @@ def _settings(
                     ALL_LOW: [averaged, f"task.model={_LOW}"],
                     ALL_NARROW: [averaged, f"task.model={_SMALL}"],
                 },
-                "seeds": list(seeds),
-            },
+                model=_MODEL, partition="iid", clients=clients, samples=samples, cohort=cohort,
+                rounds=rounds, every=every, test=test, seeds=seeds, views=True,
+            ),
             EDGE: edge(
                 {"FedHM": "name: fedhm"}, seeds=seeds, rounds=edge_rounds, every=every
             ),

@@ -21,7 +21,7 @@ from hetsim.report.published._scene_chapters import (
     whole_runs,
     written,
 )
-from hetsim.report.published._scenes import EDGE, Scene, edge
+from hetsim.report.published._scenes import EDGE, Scene, edge, lab
 from hetsim.report.published._seeds import Sign, less
 from hetsim.report.published.base import Chapter, Need, Page, Tables
 
@@ -65,19 +65,11 @@ def _settings(
     few = (FEDAVG, _homo(0.1), _homo(0.7), _hetero("u"))
 
     def scene(partition: str, names: Sequence[str]) -> dict[str, Any]:
-        return {
-            "topology": "pi_lab",
-            "changes": [
-                f"fleet[0].count={clients}", f"fleet[0].data.samples={samples}",
-                f"task={{data: {{name: cifar10, test: {test}}}, model: fedlp_cnn, "
-                f"partition: {partition}}}",
-                f"selection={{name: random, cohort: {cohort}}}",
-                f"report={{evaluate_every: {every}}}",
-                f"stop={{rounds: {rounds}}}",
-            ],
-            "ways": {name: ways[name] for name in names},
-            "seeds": list(seeds),
-        }  # fmt: skip
+        return lab(
+            {name: ways[name] for name in names}, model="fedlp_cnn", partition=partition,
+            clients=clients, samples=samples, cohort=cohort, rounds=rounds, every=every, test=test,
+            seeds=seeds,
+        )  # fmt: skip
 
     return {
         "scenes": {

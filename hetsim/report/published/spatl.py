@@ -22,7 +22,7 @@ from hetsim.report.published._scene_chapters import (
     whole_runs,
     written,
 )
-from hetsim.report.published._scenes import EDGE, Scene, edge
+from hetsim.report.published._scenes import EDGE, Scene, edge, lab
 from hetsim.report.published._seeds import Sign, above, less, spread
 from hetsim.report.published.base import Chapter, Grid, Need, Page, Tables
 
@@ -59,21 +59,13 @@ def _settings(
         f"method={{name: scaffold, weighting: samples, divisor: steps, mean: participants, {sgd}}}"
     )
 
-    def scene(place: int, asked: int, all_ways: Mapping[str, Any], **more: Any) -> dict[str, Any]:
-        return {
-            "topology": "pi_lab",
-            "changes": [
-                f"fleet[0].count={clients[place]}", f"fleet[0].data.samples={samples[place]}",
-                f"task={{data: {{name: cifar10, test: {test}}}, model: {{name: lenet5, padding: "
-                f"0}}, partition: {{name: dirichlet, alpha: 0.1, minimum: {samples[place]}}}}}",
-                f"selection={{name: random, cohort: {asked}}}",
-                f"report={{evaluate_every: {every}, views: true}}",
-                f"stop={{rounds: {rounds}}}",
-            ],
-            "ways": dict(all_ways),
-            "seeds": list(seeds),
-            **more,
-        }  # fmt: skip
+    def scene(place: int, asked: int, chosen: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+        held = samples[place]
+        return lab(
+            chosen, model="{name: lenet5, padding: 0}", clients=clients[place], samples=held,
+            partition=f"{{name: dirichlet, alpha: 0.1, minimum: {held}}}", cohort=asked,
+            rounds=rounds, every=every, test=test, seeds=seeds, views=True, **more,
+        )  # fmt: skip
 
     return {
         "scenes": {
@@ -85,6 +77,7 @@ def _settings(
             ),
             EDGE: edge(
                 {SCAFFOLD: "name: scaffold", SPATL: "name: spatl",
+                 "SPATL, same share": "name: spatl, assignment: same",
                  "SPATL, agent": "name: spatl, selection: agent"},
                 seeds=seeds, rounds=edge_rounds, every=every,
             ),

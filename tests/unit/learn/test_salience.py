@@ -41,6 +41,16 @@ def value(ref: Ref[Any], resident: Resident) -> Any:
 # --- counts ---------------------------------------------------------------------------------------
 
 
+def test_a_budget_that_nothing_meets_is_refused_with_one_that_something_does() -> None:
+    for hidden, most in ((64, 90), (1, 0)):
+        encoder, _ = Architecture.of("mlp", (1, 8, 8), 10, {"hidden": [hidden]}).cut(1)
+        model = ops.initial(encoder, 0)
+        with pytest.raises(SpecError, match="and reduction is") as refusal:
+            ops.salient(model, encoder, reduction=0.95)
+        assert refusal.value.remedy == f"Choose {most} % or less."
+        ops.salient(model, encoder, reduction=most / 100)
+
+
 @pytest.mark.parametrize(
     ("name", "cut", "number", "channels", "size", "flops"),
     [

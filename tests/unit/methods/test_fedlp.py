@@ -269,6 +269,7 @@ def test_a_slow_device_holds_less(options: str) -> None:
         ("preserve: 0", "preserve is 0"),
         ("preserve: [0.5, 0]", "preserve is"),
         ("preserve: []", "preserve is"),
+        ("preserve: [0.5, 1.5]", "1.5 is not between 0 and 1"),
         ("hidden: 0", "hidden is 0"),
         ("scheme: heterogeneous, down: true", "down is on"),
         ("depths: [4, 1]", "homogeneous, and knows no depths"),

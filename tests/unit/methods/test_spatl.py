@@ -181,6 +181,21 @@ def test_an_agent_is_received_once_and_only_if_it_is_trained_beforehand() -> Non
     assert anew.executed["agent"] == 0
 
 
+def test_who_is_dropped_keeps_what_it_received_and_nothing_of_what_it_made() -> None:
+    """Of all four that are asked, the two that are first count; a board never does."""
+    run, lab, method = started(
+        "method.selection=agent", "pace.over_selection=2", "selection.cohort=2", "stop.rounds=3"
+    )
+    played_with(run, lab, method)
+    world = method.world(run)
+    [late] = [client for client in run.clients if not client.rounds_done]
+    assert late.state == world.given
+    spans = [span for span in run.kernel.trace.spans if span.kind == "download"]
+    assert [span.size for span in spans if span.actor == late.id] == [
+        2 * ENCODER + PREDICTOR + 4 * parameters(2), 2 * ENCODER, 2 * ENCODER
+    ]  # fmt: skip
+
+
 def test_a_source_unlike_the_task_is_refused_with_a_remedy() -> None:
     unlike = ("task.data={name: digits, train: 200, test: 100}",
               "task.source={data: {name: synthetic, shape: [1, 9, 9]}, epochs: 1}")  # fmt: skip
