@@ -26,7 +26,11 @@ BLOCKS = {
     "fedlp_cnn": 8,
 }  # fmt: skip
 LAYERS = {"cnn1d": SIGNAL, "mlp": DIGIT}
-WHOLES = [Architecture.of(name, LAYERS.get(name, PHOTO), 10) for name in BLOCKS]
+NARROW = {"resnet34": {"width": 0.125}}
+"""For time."""
+WHOLES = [
+    Architecture.of(name, LAYERS.get(name, PHOTO), 10, NARROW.get(name, {})) for name in BLOCKS
+]
 CUT = [whole for whole in WHOLES if whole.name not in ("logistic", "resnet44", "resnet56")]
 QUICK = ("mlp", "small_cnn", "lenet5", "lenet_pi", "cnn1d", "resnet8", "resnet12")
 EACH = [
