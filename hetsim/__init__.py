@@ -5,8 +5,8 @@ The public names are imported when they are first used, so that `import hetsim` 
 
     import hetsim as hs
 
-    trace = hs.run(hs.load("topologies/iot_mix.yaml"))
-    print(trace.summary["energy_j"]["total"])
+    run = hs.run("iot_mix")
+    run.rounds, run.energy(by="role"), run.plot_timeline()
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from hetsim.core.errors import HetsimError, Interrupted, SpecError
+from hetsim.core.errors import HetsimError, Interrupted, SpecError, UnknownName
 
 if TYPE_CHECKING:
     from hetsim.spec.schema import Spec
@@ -140,6 +141,88 @@ def run(
         print(result.folder)
     else:
         screen.closing(result)
+
+
+@app.command(epilog="Example: hetsim sweep iot_mix --grid method.lr=0.01,0.1 --grid seed=0,1,2")
+def sweep(
+    context: typer.Context,
+    topology: Annotated[str | None, typer.Argument(help="Topology file, or a name.")] = None,
+    grid: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=A,B,…", help="Values of a key; repeatable: all combinations."),
+    ] = None,
+    sample: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=LOW..HIGH",
+            help='Draw a key at random, from a range ("5..50 Mbit/s", "0.001..0.1 log") or of a '
+            "list; repeatable.",
+        ),
+    ] = None,
+    points: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="How many to draw; with --sample.")
+    ] = None,
+    sweep_seed: Annotated[int, typer.Option(min=0, help="Seed of the draws.")] = 0,
+    set_: _Set = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the sweep.")] = None,
+    executor: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Who plays the points: inline (default), pool (with --jobs) or ray.",
+        ),
+    ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option("--jobs", "-j", metavar="N", min=1, help="Processes that play; one a core."),
+    ] = None,
+    store: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Shared store of results.")
+    ] = None,
+    data: _Data = None,
+    cost_only: Annotated[
+        bool, typer.Option("--cost-only", help="Train nothing: time and joules only.")
+    ] = False,
+    resume: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Go on with the sweep in this folder.")
+    ] = None,
+    as_json: _Json = False,
+) -> None:
+    """Play a topology at many points; write one table and one page. A killed sweep goes on."""
+    from hetsim import screen
+    from hetsim.study import what_if as study
+
+    if resume is not None:
+        asking: dict[str, object] = {
+            "--grid": grid, "--sample": sample, "--points": points,
+            "--sweep-seed": _given(context, "sweep_seed"), "--set": set_, "--out": out,
+            "--cost-only": cost_only or None,
+        }  # fmt: skip
+        remedy = f"Go on with it as it is: hetsim sweep --resume {resume}"
+        _refuse(asking, "cannot change a sweep that has begun", remedy)
+    elif topology is None:
+        remedy = "Example: hetsim sweep iot_mix --grid seed=0,1,2"
+        raise SpecError("no topology", where="sweep", remedy=remedy)
+    with screen.sharing("point", live=not as_json) as progress:
+        means = study.Means(
+            jobs=_players(executor, jobs), ray=executor == "ray", data=data, store=store,
+            progress=progress,
+            note=lambda text: typer.echo(f"hetsim: {text}", err=True),
+        )  # fmt: skip
+        if resume is not None:
+            swept = study.resume(resume, topology=topology, means=means)
+        else:
+            assert topology is not None
+            asked = study.Asked(
+                topology=topology, grid=tuple(grid or ()), sample=tuple(sample or ()),
+                points=points or 0, sweep_seed=sweep_seed,
+                overrides=(*(set_ or ()), *(["cost_only=true"] if cost_only else [])),
+            )  # fmt: skip
+            swept = study.sweep(asked, out=out, means=means)
+    if as_json:
+        _print_json(swept.as_json())
+    else:
+        _show(swept.sheet(), as_json)
 
 
 @app.command(epilog="Example: hetsim check topologies/iot_mix.yaml")
@@ -395,6 +478,17 @@ def report(
         _print_json({"report": name, "scale": scale, "folder": str(folder)})
     else:
         print(folder / "index.md")
+
+
+def _players(executor: str | None, jobs: int | None) -> int | None:
+    """How many processes play the points of a sweep; None for one, or for all of a cluster."""
+    known = ("inline", "pool", "ray")
+    if executor is not None and executor not in known:
+        raise UnknownName("executor of sweeps", executor, known, where="--executor")
+    if executor == "inline" and jobs is not None and jobs > 1:
+        remedy = "Leave one of them out, or choose pool."
+        raise SpecError("plays one point at a time", where="--executor inline", remedy=remedy)
+    return os.cpu_count() if executor == "pool" and jobs is None else jobs
 
 
 def _given(context: typer.Context, name: str) -> object:

@@ -73,6 +73,36 @@ def counting(what: str, *, live: bool) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, of: status.update(f"{what} {min(done + 1, of)} of {of}")
 
 
+@contextmanager
+def sharing(what: str, *, live: bool) -> Iterator[Callable[[int, int], None]]:
+    """A bar of many runs, some of which may be kept from before: how many are done, what is left.
+
+    The time left is that of the runs done since the bar stands.
+    """
+    console = Console(stderr=True)
+    if not (live and console.is_terminal):
+        yield lambda done, of: None
+        return
+    from rich.progress import BarColumn, TextColumn
+    from rich.progress import Progress as Bar
+
+    columns = BarColumn(bar_width=24), TextColumn("{task.description}")
+    with Bar(*columns, console=console, transient=True) as bar:
+        line = bar.add_task("looking at the points", total=1.0)
+        begun: tuple[int, Seconds] | None = None
+
+        def show(done: int, of: int) -> None:
+            nonlocal begun
+            first, since = begun = begun or (done, monotonic())
+            parts = [f"{done} of {of} {what}s", f"{first} kept from before" if first else ""]
+            if done > first:
+                left = (monotonic() - since) / (done - first) * (of - done)
+                parts.append(f"{duration(left)} left")
+            bar.update(line, completed=done / of, description=", ".join(filter(None, parts)))
+
+        yield show
+
+
 def closing(result: Result) -> None:
     """The four answers, and where the rest is."""
     summary = result.summary

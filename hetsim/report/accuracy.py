@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import accumulate
-from typing import Any
+from typing import Any, Literal
 
 from hetsim.core.trace import Trace
 from hetsim.report.base import Column, Figure, Section, table
@@ -37,20 +37,13 @@ def section(trace: Trace) -> Section:
             else "No accuracy was computed: no round ended in an evaluation of the model.",
             body="",
         )
-    spent = list(accumulate(row["energy_j"] for row in trace.rounds))
+    figures = tuple(figure(trace, against) for against in ("time", "joules"))
     scores = [trace.rounds[i]["accuracy"] for i in seen]
-    when = [trace.rounds[i]["t1_s"] for i in seen]
-    cost = [spent[i] for i in seen]
-    clock, meter = time_scale(trace.summary["simulated_s"]), si_scale(spent[-1], "J")
-    figures = (
-        _figure(trace, "time", when, scores, clock, "simulated time"),
-        _figure(trace, "joules", cost, scores, meter, "energy of all nodes"),
-    )
     return Section(
         name="accuracy",
         title="Accuracy",
         lead=_lead(trace, scores),
-        body=f'<div class="pair">{"".join(figure.html() for figure in figures)}</div>'
+        body=f'<div class="pair">{"".join(each.html() for each in figures)}</div>'
         f"{_targets(trace)}"
         '<p class="note">Accuracy is the share of held-out test samples that the global model '
         "classifies correctly. Each point is a round after which the model was evaluated. "
@@ -59,6 +52,19 @@ def section(trace: Trace) -> Section:
         "round, over all nodes, base power included.</p>",
         figures=figures,
     )
+
+
+def figure(trace: Trace, against: Literal["time", "joules"] = "time") -> Figure:
+    """Accuracy of a run that was evaluated, against simulated time or the energy of all nodes."""
+    seen = [i for i, row in enumerate(trace.rounds) if row["accuracy"] is not None]
+    scores = [trace.rounds[i]["accuracy"] for i in seen]
+    if against == "time":
+        when = [trace.rounds[i]["t1_s"] for i in seen]
+        clock = time_scale(trace.summary["simulated_s"])
+        return _figure(trace, "time", when, scores, clock, "simulated time")
+    spent = list(accumulate(row["energy_j"] for row in trace.rounds))
+    cost, meter = [spent[i] for i in seen], si_scale(spent[-1], "J")
+    return _figure(trace, "joules", cost, scores, meter, "energy of all nodes")
 
 
 def _lead(trace: Trace, scores: list[float]) -> str:

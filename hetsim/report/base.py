@@ -47,7 +47,7 @@ class Figure:
     def html(self) -> str:
         """The place where it is drawn."""
         return (
-            f"<figure><figcaption>{self.title}</figcaption>{legend(self.legend)}"
+            f"<figure><figcaption>{self.title}{save(self.name)}</figcaption>{legend(self.legend)}"
             f'<div class="plot" id="plot-{self.name}" role="img" aria-label="{text(self.label)}"'
             f' style="height:{self.height}px"></div></figure>'
         )
@@ -104,8 +104,12 @@ def text(value: object) -> str:
     return html.escape(str(value), quote=True)
 
 
-def table(columns: Sequence[Column], *, sortable: bool = False, label: str = "") -> str:
-    """A table in a box that scrolls when the page is narrow; the first column stays in view."""
+def table(columns: Sequence[Column], *, label: str = "") -> str:
+    """A table in a box that scrolls when the page is narrow; the first column stays in view.
+
+    One of several rows is sorted by a click on a heading.
+    """
+    sortable = len(columns[0].cells) > 1
     kinds = [column.kind for column in columns]
     head = "".join(
         f'<th scope="col" class="{kind}"{_hint(column.hint)}>{_title(column, sortable)}</th>'
@@ -119,6 +123,14 @@ def table(columns: Sequence[Column], *, sortable: bool = False, label: str = "")
     return (
         f'<div class="scroll" tabindex="0" role="region" aria-label="{text(label)}">'
         f"<table{mark}><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+    )
+
+
+def save(name: str) -> str:
+    """The button that downloads the figure of this name."""
+    return (
+        f'<button type="button" class="save" data-plot="plot-{name}" '
+        'aria-label="Download this figure as SVG">SVG</button>'
     )
 
 
@@ -138,13 +150,16 @@ def warning(title: str, body: str) -> str:
     return f'<aside class="warning"><strong>{text(title)}</strong> {body}</aside>'
 
 
-def document(*, title: str, header: str, sections: Sequence[Section]) -> str:
+def document(
+    *, title: str, header: str, sections: Sequence[Section], scripts: Sequence[str] = ()
+) -> str:
     """The whole page.
 
     Args:
         title: of the browser's tab, plain text.
         header: HTML above the first section.
         sections: in the order of reading.
+        scripts: assets that this page needs besides those of every page.
     """
     figures = {
         figure.name: {"data": figure.data, "layout": figure.layout, "zoom": figure.zoom}
@@ -153,10 +168,10 @@ def document(*, title: str, header: str, sections: Sequence[Section]) -> str:
     }
     extra = {name: value for section in sections for name, value in section.extra.items()}
     plotly = resources.files("plotly").joinpath("package_data/plotly.min.js").read_text("utf-8")
-    scripts = (plotly, _asset("page.js"))
+    code = [plotly, *map(_asset, ("page.js", *scripts))]
     policy = (
         "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; "
-        f"script-src {' '.join(_fingerprint(script) for script in scripts)}"
+        f"script-src {' '.join(_fingerprint(script) for script in code)}"
     )
     links = "".join(f'<a href="#{s.name}">{text(s.title)}</a>' for s in sections)
     body = "\n".join(section.html() for section in sections)
@@ -180,9 +195,7 @@ def document(*, title: str, header: str, sections: Sequence[Section]) -> str:
 <footer>Written by hetsim. This page is one file and loads nothing from the network.</footer>
 </main>
 <script type="application/json" id="page-data">{_inert({"figures": figures, **extra})}</script>
-<script>{scripts[0]}</script>
-<script>{scripts[1]}</script>
-</body>
+{"".join(f"<script>{script}</script>{chr(10)}" for script in code)}</body>
 </html>
 """
 

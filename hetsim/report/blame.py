@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hetsim.core.trace import Trace
+from hetsim.report import path
 from hetsim.report.base import Column, Figure, Section, table, text
+from hetsim.report.chain import COLOURS, MEANINGS, WORDS
 from hetsim.report.numbers import (
     count,
     duration,
@@ -16,34 +18,6 @@ from hetsim.report.numbers import (
     time_scale,
 )
 
-WORDS = {
-    "compute": "device computing",
-    "slowed": "slowed computing",
-    "uplink": "sending up",
-    "downlink": "sending down",
-    "queueing": "link queueing",
-    "gateway": "gateway computing",
-    "server": "server computing",
-    "waiting": "waiting",
-    "charge": "waiting for charge",
-}
-"""Kinds of blame in the order of a bar, and what they are called."""
-MEANINGS = {
-    "compute": "the device at work, at the pace at which it began",
-    "slowed": "what sharing the processor, heat or a pause added",
-    "uplink": "what the transfer would have taken with the links to itself",
-    "downlink": "what the transfer would have taken with the links to itself",
-    "queueing": "what other transfers, an outage or a link that became slower added",
-    "gateway": "averaging on the way",
-    "server": "averaging, training for clients, or evaluating in order to stop",
-    "waiting": "for clients that are away, for memory, or for a time to come",
-    "charge": "everybody who could be asked had an empty battery",
-}
-_COLOURS = {
-    "compute": "train", "slowed": "extra1", "uplink": "upload", "downlink": "download",
-    "queueing": "extra0", "gateway": "extra2", "server": "mean", "waiting": "idle",
-    "charge": "extra3",
-}  # fmt: skip
 _BARS = 100
 """Bars of the figure at most; where there are more rounds, several share one."""
 _APART = 40
@@ -63,11 +37,12 @@ def section(trace: Trace) -> Section:
             body="",
         )
     figure = _figure(trace, [kind for kind in WORDS if blame["kinds"][kind]["seconds"]])
+    chosen, extra = path.chooser(trace)
     return Section(
         name="blame",
         title="What held the rounds up",
         lead=_lead(blame),
-        body=f"{figure.html()}"
+        body=f"{figure.html()}{chosen}"
         f"<h3>By kind</h3>{_kinds(blame)}<h3>By node</h3>{_top(blame)}"
         f"<h3>What would help</h3>{_what_if(trace.summary)}"
         '<p class="note">The critical path of a round is the chain of segments that set its end: '
@@ -75,6 +50,7 @@ def section(trace: Trace) -> Section:
         "round. Its parts add up to the length of the round, and all of them are in "
         "critical.parquet.</p>",
         figures=(figure,),
+        extra=extra,
     )
 
 
@@ -121,7 +97,7 @@ def _figure(trace: Trace, kinds: Sequence[str]) -> Figure:
             "y": rounded(
                 sum(row[f"critical_{kind}_s"] for row in of) / len(of) * clock.factor for of in bins
             ),
-            "marker": {"color": f"${_COLOURS[kind]}"},
+            "marker": {"color": f"${COLOURS[kind]}"},
             "hovertemplate": f"%{{customdata}}<br>%{{fullData.name}}: %{{y:,.4g}} {clock.unit}"
             "<extra></extra>",
         }
@@ -139,7 +115,7 @@ def _figure(trace: Trace, kinds: Sequence[str]) -> Figure:
             "yaxis": {"title": {"text": clock.unit}, "rangemode": "tozero"},
         },
         height=300,
-        legend={_COLOURS[kind]: WORDS[kind] for kind in kinds},
+        legend={COLOURS[kind]: WORDS[kind] for kind in kinds},
     )
 
 

@@ -112,7 +112,7 @@ def _devices(touched: list[dict[str, Any]]) -> str:
     if any(row["excluded"] for row in touched):
         cells = [row["excluded"] for row in rows]
         columns.append(Column(title="Could not take part because", cells=cells, kind="prose"))
-    return f"<h3>Devices</h3>{table(columns, sortable=True, label='Dropouts by device')}" + _more(
+    return f"<h3>Devices</h3>{table(columns, label='Dropouts by device')}" + _more(
         len(rows), len(touched), "devices.parquet"
     )
 

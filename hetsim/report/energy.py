@@ -8,14 +8,11 @@ from typing import Any
 
 from hetsim.core.quantities import Joules
 from hetsim.core.trace import BASE_KINDS, Trace
+from hetsim.report import flows
 from hetsim.report.base import Column, Figure, Section, table, text, warning
+from hetsim.report.kinds import KINDS
 from hetsim.report.numbers import count, fixed, joules, labels, rounded, share, si_scale
 
-KINDS = {
-    "compute": "compute", "memory": "memory", "radio": "radio", "link": "traffic on links",
-    "loss": "battery losses", "idle": "base power", "radio_idle": "idle radio",
-}  # fmt: skip
-"""Kinds of energy in a device row and what they are called; also the names of their colours."""
 _BASE_STATES = ("idle", "sleep", "off")
 SCOPES = {
     "wall": "at the mains socket, losses of the power supply included",
@@ -81,13 +78,15 @@ def section(trace: Trace) -> Section:
         kind: meaning for kind, meaning in meanings(trace).items()
         if any(part.kinds[kind] for part in parts)
     }  # fmt: skip
-    figures = (_bars(parts, held, False), _bars(parts, held, True))
+    bars = (_bars(parts, held, False), _bars(parts, held, True))
+    flow = flows.figure(trace)
     return Section(
         name="joules",
         title="Where the joules went",
         lead=_lead(trace, parts),
         body=f"{_scope_warning(parts)}"
-        f'<div class="pair">{"".join(figure.html() for figure in figures)}</div>'
+        f"{flow.html() if flow else ''}"
+        f'<div class="pair">{"".join(figure.html() for figure in bars)}</div>'
         f"{_folded(parts)}"
         f"<h3>By kind of node and profile</h3>{_profiles(parts)}"
         f"<h3>By what the joules were spent on</h3>{_spent(parts)}"
@@ -96,8 +95,8 @@ def section(trace: Trace) -> Section:
         '<p class="note">At every instant a node draws one base power (off, sleep or idle); '
         "the other kinds come on top of it, so nothing is counted twice and all kinds add up to "
         "the energy. Base power is charged from the start of the run, or from joining, to its "
-        "end.</p>",
-        figures=figures,
+        "end. Nodes without a simulated battery draw from the mains.</p>",
+        figures=(*([flow] if flow else []), *bars),
     )
 
 
@@ -210,7 +209,7 @@ def _profiles(parts: Sequence[Group]) -> str:
         Column(title="Above base", unit="J", cells=fixed(part.active for part in parts)),
         Column(title="Power scope", cells=[part.scope for part in parts], kind="name"),
     ]
-    return table(columns, sortable=True, label="Joules by profile")
+    return table(columns, label="Joules by profile")
 
 
 def _spent(parts: Sequence[Group]) -> str:
@@ -219,7 +218,7 @@ def _spent(parts: Sequence[Group]) -> str:
         values = [part.kinds[kind] for part in parts]
         if any(values):
             columns.append(Column(title=title, unit="J", cells=fixed(values), hint=KINDS[kind]))
-    return table(columns, sortable=True, label="Joules by profile and kind")
+    return table(columns, label="Joules by profile and kind")
 
 
 def _roles(trace: Trace) -> str:

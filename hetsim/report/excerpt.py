@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from hetsim.core.quantities import Seconds
 from hetsim.core.trace import Span, Trace
 
-_BARS = 4000
+_BARS = 2800
 """Bars that a browser draws and moves at ease."""
 _SEGMENTS = 20 * _BARS
 """Segments looked at: bars that stand for more on average would show nothing."""
@@ -34,6 +34,8 @@ class Bar:
         round, last: rounds of its first and last segment; -1 outside of any.
         segments: how many it stands for.
         cut: whether the last of them was cut short.
+        held: seconds that they took longer than each would have with all it uses to itself.
+        moves: whether they are transfers.
     """
 
     actor: str
@@ -44,6 +46,8 @@ class Bar:
     last: int
     segments: int
     cut: bool
+    held: Seconds = 0.0
+    moves: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +116,17 @@ def _merged(spans: list[Span], gap: Seconds, end: Seconds) -> list[Bar]:
     for span in spans:
         key = span.actor, span.kind
         t1, cut = min(span.t1, end), span.outcome != "done"
+        own = span.held < 0.0 and span.outcome == "done" and span.alone > 0.0
+        held = max(span.t1 - span.t0 - span.alone, 0.0) if own else 0.0
         old = last.get(key)
         if old and span.t0 - old.t1 < gap:
             old.t1, old.last, old.cut = max(old.t1, t1), span.round, cut
             old.segments += 1
+            old.held = min(old.held + held, old.t1 - old.t0)
         else:
-            last[key] = bar = Bar(*key, span.t0, t1, span.round, span.round, 1, cut)
+            last[key] = bar = Bar(
+                *key, span.t0, t1, span.round, span.round, 1, cut,
+                min(held, t1 - span.t0), span.size > 0.0 and bool(span.peer),
+            )  # fmt: skip
             bars.append(bar)
     return bars

@@ -13,17 +13,18 @@ from typing import Any
 
 from hetsim.core.quantities import Seconds
 from hetsim.core.trace import Trace
-from hetsim.report.base import Section, text
+from hetsim.report.base import Section, save, text
 from hetsim.report.numbers import count, duration, rounded, significant, time_scale
 
 _NODES = 24
-_POINTS = 30_000
+_POINTS = 20_000
 """Points on the page over all nodes and tracks."""
 _TRACKS = (
     # prefix, title, factor, unit, axis from zero
     ("power_w", "power, W", 1.0, "W", True),
     ("frequency_hz", "clock, MHz", 1e-6, "MHz", True),
     ("temperature", "temperature, °C", 1.0, "°C", False),
+    ("throttled", "throttled by heat, 1 if so", 1.0, "", True),
     ("charge_j", "battery charge, Wh", 1.0 / 3600.0, "Wh", True),
     ("charge_wh", "battery charge, Wh", 1.0, "Wh", True),
 )
@@ -73,7 +74,8 @@ def section(trace: Trace) -> Section | None:
         title="Power over time",
         lead=_lead(trace, tracks),
         body=f'<p><label>Node <select id="counter-node">{choices}</select></label></p>'
-        '<figure><div class="plot" id="plot-counters" role="img" '
+        f"<figure><figcaption>Chosen node <span>over simulated time</span>{save('counters')}"
+        '</figcaption><div class="plot" id="plot-counters" role="img" '
         'aria-label="Power of the chosen node over simulated time"></div></figure>'
         f"{_statement(len(tracks), len(listed), thinned, end / budget)}",
         extra={

@@ -7,9 +7,10 @@ from typing import Any
 
 from hetsim.core.trace import Trace
 from hetsim.report.base import Column, Section, table
-from hetsim.report.blame import WORDS as BLAME
+from hetsim.report.chain import WORDS as BLAME
 from hetsim.report.dropouts import WORDS, dropped
-from hetsim.report.energy import HEADS, KINDS
+from hetsim.report.energy import HEADS
+from hetsim.report.kinds import KINDS
 from hetsim.report.numbers import NONE, count, every, fixed, score, significant, time_scale
 
 _DEVICES = 1000
@@ -31,7 +32,7 @@ def devices(trace: Trace) -> Section:
         name="devices",
         title="Devices",
         lead=f"{lead} Click a heading to sort.",
-        body=table(_device_columns(rows, trace), sortable=True, label="Devices")
+        body=table(_device_columns(rows, trace), label="Devices")
         + '<p class="note">Above base: what the node drew on top of its base power. As a '
         "participant: everything it drew from being selected to its last needed act. "
         "All rows are in devices.parquet.</p>",
@@ -136,7 +137,7 @@ def rounds(trace: Trace) -> Section:
         name="rounds",
         title="Rounds",
         lead=f"{shown}.{_gaps(rows)}",
-        body=table(columns, sortable=True, label="Rounds"),
+        body=table(columns, label="Rounds"),
     )
 
 

@@ -14,6 +14,7 @@ from hetsim.core.trace import Trace
 from hetsim.report.base import Figure, Section, text
 from hetsim.report.excerpt import Bar, Excerpt, excerpt
 from hetsim.report.numbers import NONE, Scale, count, duration, every, labels, rounded, time_scale
+from hetsim.report.troubles import crowd, strips
 
 _BANDS = 200
 """More rounds than this are not marked."""
@@ -26,6 +27,8 @@ _THIN = 1.5
 """Pixels of border around a bar in its own colour, so that the shortest segment can be seen."""
 _MARGIN = 1.005
 """Of the time axis, so that what happens at the very end is not cut off."""
+_CROWD = 110
+"""Pixels of the curves of transfers below the rows."""
 _SPARE = ("extra0", "extra1", "extra2", "extra3")
 
 
@@ -36,14 +39,13 @@ def section(trace: Trace) -> Section:
             name="timeline", title="Timeline", lead="No node did any work in this run.", body=""
         )
     shown = excerpt(trace)
-    scale = time_scale(shown.end)
-    figure = _figure(trace, shown, scale)
+    drawn = figure(trace, shown)
     return Section(
         name="timeline",
         title="Timeline",
         lead=_lead(trace, shown),
-        body=f"{figure.html()}{_statement(trace, shown)}",
-        figures=(figure,),
+        body=f"{drawn.html()}{_statement(trace, shown)}",
+        figures=(drawn,),
     )
 
 
@@ -61,7 +63,10 @@ def _kinds(shown: Excerpt) -> list[str]:
     return sorted(seconds, key=lambda kind: (-seconds[kind], kind))
 
 
-def _figure(trace: Trace, shown: Excerpt, scale: Scale) -> Figure:
+def figure(trace: Trace, shown: Excerpt | None = None) -> Figure:
+    """Segments of work by node; as much of the run as a screen can show."""
+    shown = shown or excerpt(trace)
+    scale = time_scale(shown.end)
     short = {name: text(label) for name, label in labels(shown.actors, 24).items()}
     kinds = _kinds(shown)
     paint = colours(kinds)
@@ -97,6 +102,9 @@ def _figure(trace: Trace, shown: Excerpt, scale: Scale) -> Figure:
             "text": [text(bar.kind) for bar in cuts],
         }
     )  # fmt: skip
+    troubles = strips(trace, shown, short, scale)
+    crowded = crowd(trace, shown.end, scale)
+    data += [drawn for *_, drawn in (*troubles, *crowded)]
     shapes, words = _bands(trace, shown, scale)
     step = 1 if row >= 14 else -(-len(shown.actors) // 60)
     ticks = [short[actor] for actor in shown.actors[::step]]
@@ -106,6 +114,9 @@ def _figure(trace: Trace, shown: Excerpt, scale: Scale) -> Figure:
         meanings[colour] = f"{meanings[colour]}, {kind}" if colour in meanings else kind
     if cuts:
         meanings["stop"] = "cut short (dropped out)"
+    meanings |= {colour: meaning for colour, meaning, _ in troubles}
+    height = row * max(len(shown.actors), 4)
+    below = _CROWD / (height + _CROWD) if crowded else 0.0
     return Figure(
         name="timeline",
         title=f"Segments of work <span>by node{_marks(shapes)}</span>",
@@ -116,8 +127,11 @@ def _figure(trace: Trace, shown: Excerpt, scale: Scale) -> Figure:
             "xaxis": {
                 "title": {"text": f"simulated time, {scale.unit}"},
                 "range": [0, shown.end * scale.factor * _MARGIN],
+                **({"anchor": "y2"} if crowded else {}),
             },
+            **(_crowd_axis(below) if crowded else {}),
             "yaxis": {
+                "domain": [below, 1],
                 "type": "category",
                 "categoryorder": "array",
                 "categoryarray": [short[actor] for actor in shown.actors],
@@ -128,13 +142,29 @@ def _figure(trace: Trace, shown: Excerpt, scale: Scale) -> Figure:
                 "showgrid": False,
             },
             "shapes": shapes,
-            "annotations": words,
+            "annotations": [*words, *(_crowd_title(below) if crowded else [])],
             "margin": {"t": 22},
         },
-        height=90 + row * max(len(shown.actors), 4),
+        height=90 + height + (_CROWD if crowded else 0),
         zoom=True,
         legend=meanings,
     )
+
+
+def _crowd_axis(below: float) -> dict[str, Any]:
+    """The axis of transfers, below the rows."""
+    return {"yaxis2": {"domain": [0, below * 0.66], "rangemode": "tozero", "nticks": 3}}
+
+
+def _crowd_title(below: float) -> list[dict[str, Any]]:
+    return [
+        {
+            "text": "transfers under way, and held up",
+            "xref": "paper", "x": 0, "xanchor": "left",
+            "yref": "paper", "y": below * 0.68, "yanchor": "bottom",
+            "showarrow": False, "font": {"size": 11, "color": "$muted"},
+        }
+    ]  # fmt: skip
 
 
 def _facts(bar: Bar) -> list[Any]:
@@ -225,6 +255,8 @@ def _statement(trace: Trace, shown: Excerpt) -> str:
         )
     return (
         f'<p class="note">Shown: {extent}; {who}.{merged} With a mouse, drag sideways to '
-        "look closer and double-click to return. Every segment is in spans.parquet, and "
+        "look closer and double-click to return. The strip below a bar is how much longer it took "
+        "than it would have with its links or its processor to itself, as they were when it began; "
+        "the curves count transfers over all links. Every segment is in spans.parquet, and "
         "trace.json.gz opens in ui.perfetto.dev.</p>"
     )

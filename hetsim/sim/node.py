@@ -213,6 +213,8 @@ class Node:
         self._known: dict[str, float] = {}
         for part, _ in self._parts:
             self._count(part.track, part.value, env.now)
+        if heat and any(heat.tripped):
+            self._count("throttled", 1.0, env.now)
         self.govern()
         self._renew(env.now)
 
@@ -442,6 +444,7 @@ class Node:
         if not self.heat.throttled:
             text = f"throttles for the first time, at {self.heat.temperature:.1f} °C"
             self.trace.notes.append(Note(self.env.now, self.name, "heat", text))
+        self._count("throttled", float(any(self.heat.tripped)), self.env.now)
         self.govern()
 
     def switch(self, state: str) -> None:

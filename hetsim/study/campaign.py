@@ -12,6 +12,7 @@ import gc
 import hashlib
 import json
 import multiprocessing
+import os
 import signal
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +22,7 @@ from importlib.metadata import version
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from hetsim.core.errors import HetsimError, Interrupted, SpecError, Stuck
@@ -53,13 +55,17 @@ class Variant:
         topology: file, or name of a topology that comes with hetsim.
         overrides: texts such as "method.lr=0.1".
         seed: replaces the file's.
+        name: what messages call it; by default the options that make it.
     """
 
     topology: str | Path
     overrides: tuple[str, ...] = ()
     seed: int | None = None
+    name: str = ""
 
     def __str__(self) -> str:
+        if self.name:
+            return self.name
         changed = "".join(f" --set '{text}'" for text in self.overrides)
         return f"{self.topology}{changed}{'' if self.seed is None else f' --seed {self.seed}'}"
 
@@ -88,31 +94,118 @@ def campaign(
         HetsimError: a run could not go on; the message names it. What was finished is kept.
         Interrupted: the user stopped it, likewise.
     """
+    known: Known = {}
+    runs = identified(variants, question, data=data, known=known)
+    return answers(
+        runs, question, work=work, data=data, workers=workers, known=known,
+        progress=lambda done, of: progress(f"{done} of {of} runs"),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identified:
+    """A run that was found to be right, and what names it.
+
+    Attributes:
+        variant: the run.
+        title: of its topology.
+        digest: hash of its resolved spec.
+        seed: of its random streams.
+        notes: options that its overrides dropped, in words.
+        key: of the run, of what is asked of it, and of what it is answered with.
+    """
+
+    variant: Variant
+    title: str
+    digest: str
+    seed: int
+    notes: tuple[str, ...]
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Instead of an answer: a run that could not go on, and would not if it were played again."""
+
+    why: str
+
+
+def identified(
+    variants: Sequence[Variant], question: Question, *, data: Path | None, known: Known
+) -> list[Identified]:
+    """Resolve all variants; plays nothing.
+
+    Raises:
+        SpecError: a variant is wrong; the message names it.
+    """
+    return [_identified(variant, question, data, known) for variant in variants]
+
+
+def answers(
+    runs: Sequence[Identified],
+    question: Question,
+    *,
+    work: Path,
+    store: Path | None = None,
+    data: Path | None = None,
+    workers: int | None = None,
+    ray: bool = False,
+    known: Known,
+    failures: bool = False,
+    progress: Callable[[int, int], None] = lambda done, of: None,
+) -> list[Any]:
+    """Play the runs whose answer is not kept in `work` yet; as `campaign` otherwise.
+
+    On a cluster the nodes must see the same files as this host.
+
+    Args:
+        runs: of which equal ones are played once.
+        question: the one they were identified with.
+        work: folder of what is known already.
+        store: of learned values; None for one in `work`.
+        data: folder of data sets.
+        workers: processes to play in; None for this one, or for all of a cluster.
+        ray: whether they are those of a Ray cluster: of $RAY_ADDRESS, or one started here.
+        known: data that identifying the runs has read.
+        failures: whether a run that cannot go on is answered with `Failed`, and kept as such.
+        progress: told how many runs are done, of how many.
+    """
     run_folder.make(work / _ANSWERS, "campaign")
     with run_folder.claimed(work):
-        read: Known = {}
-        keys = [_key(variant, question, data, read) for variant in variants]
-        first = dict(zip(reversed(keys), reversed(variants), strict=True))
+        run_folder.tidy(work / _ANSWERS)
+        first = {run.key: run.variant for run in reversed(runs)}
         places = {key: work / _ANSWERS / f"{key}.json" for key in reversed(first)}
+        found = {key: _kept(place) for key, place in places.items() if place.is_file()}
         missing = deque(
-            _Task(variant=first[key], question=question, answer=place, store=work / _STORE,
-                  data=data)
-            for key, place in places.items() if not place.is_file()
+            _Task(variant=first[key], question=question, answer=place, data=data,
+                  store=store or work / _STORE, failures=failures)
+            for key, place in places.items()
+            if key not in found or (isinstance(found[key], Failed) and not failures)
         )  # fmt: skip
-        known = len(places) - len(missing)
-        _tell(progress, known, len(places))
-        done = known
+        done = len(places) - len(missing)
+        progress(done, len(places))
         try:
-            for _ in _played(missing, min(workers, len(missing)), read):
+            played = (
+                _played_on_ray(missing, workers)
+                if ray and missing
+                else _played(missing, min(workers or 1, len(missing)), known)
+            )
+            for task in played:
+                found[task.answer.stem] = _kept(task.answer)
                 done += 1
-                _tell(progress, done, len(places))
+                progress(done, len(places))
         except (KeyboardInterrupt, Interrupted) as stop:
             raise Interrupted(
                 f"interrupted: {done} of {len(places)} runs are kept in {work}\n"
                 "    The same command goes on with the others."
             ) from stop
-        found = {key: json.loads(place.read_text("utf-8")) for key, place in places.items()}
-    return [found[key]["answer"] for key in keys]
+    return [found[run.key] for run in runs]
+
+
+def _kept(place: Path) -> Any:
+    """The answer in a file, or `Failed`."""
+    kept = json.loads(place.read_text("utf-8"))
+    return Failed(kept["failed"]) if "failed" in kept else kept["answer"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,24 +217,38 @@ class _Task:
     answer: Path
     store: Path
     data: Path | None
+    failures: bool
 
     def play(self, known: Known) -> None:
-        """Play it and keep the answer, whole or not at all."""
+        """Play it and keep the answer."""
+        self.keep(self.told(known))
+
+    def keep(self, text: bytes) -> None:
+        """Write the answer, whole or not at all."""
+        with placed(self.answer) as file:
+            file.write(text)
+
+    def told(self, known: Known) -> bytes:
+        """Play it; returns what its file is to hold."""
         with _named(self.variant):
             scenario = _scenario(self.variant, self.data, known)
-            trace = simulate(scenario, Settings(store=self.store, store_limit=_ROOM), None).trace
-        kept = {"run": str(self.variant), "answer": self.question(trace)}
+            kept = {"run": str(self.variant), **self._told(scenario)}
         text = json.dumps(kept, indent=1, sort_keys=True, allow_nan=False) + "\n"
-        with placed(self.answer) as file:
-            file.write(text.encode())
         learns = not scenario.spec.cost_only
-        del scenario, trace
+        del scenario
         if learns:
             gc.collect()  # a world is a cycle of a few hundred megabytes, and the next is coming
+        return text.encode()
 
-
-def _tell(progress: Callable[[str], None], done: int, total: int) -> None:
-    progress(f"{done} of {total} runs")
+    def _told(self, scenario: Scenario) -> dict[str, Any]:
+        """What is asked of it; or why it failed, if that is an answer."""
+        try:
+            trace = simulate(scenario, Settings(store=self.store, store_limit=_ROOM), None).trace
+        except HetsimError as error:
+            if not self.failures or isinstance(error, Interrupted | Stuck):
+                raise
+            return {"failed": str(error)}
+        return {"answer": self.question(trace)}
 
 
 def _scenario(variant: Variant, data: Path | None, known: Known) -> Scenario:
@@ -149,14 +256,19 @@ def _scenario(variant: Variant, data: Path | None, known: Known) -> Scenario:
     return resolve(spec, data, known)
 
 
-def _key(variant: Variant, question: Question, data: Path | None, known: Known) -> str:
-    """Names a run, what is asked of it, and what it is answered with."""
+def _identified(
+    variant: Variant, question: Question, data: Path | None, known: Known
+) -> Identified:
     with _named(variant):
         scenario = _scenario(variant, data, known)
+        spec, digest = scenario.spec, scenario.digest
     asked = f"{question.__module__}.{question.__qualname__}"
     numerics = EXECUTORS.load(_EXECUTOR)().tag
-    parts = [version("hetsim"), numerics, asked, scenario.digest, scenario.spec.seed]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+    parts = [version("hetsim"), numerics, asked, digest, spec.seed]
+    return Identified(
+        variant=variant, title=spec.name, digest=digest, seed=spec.seed, notes=spec.notes,
+        key=hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32],
+    )  # fmt: skip
 
 
 @contextmanager
@@ -192,6 +304,37 @@ def _played(tasks: deque[_Task], workers: int, known: Known) -> Iterator[_Task]:
         yield from crew.play(tasks)
     finally:
         crew.end()
+
+
+def _played_on_ray(tasks: Sequence[_Task], workers: int | None) -> Iterator[_Task]:
+    """The same on a cluster; answers are written here."""
+    cluster = EXECUTORS.load("ray")(workers=workers)
+    cluster.connect()
+    try:
+        here = str(Path.cwd())
+        for (task, _), text in cluster.spread(_play_here, [(task, here) for task in tasks]):
+            task.keep(text)
+            yield task
+    finally:
+        cluster.close()
+
+
+_read_here: Known = {}
+"""The data set that a worker of a cluster read last."""
+
+
+def _play_here(sent: tuple[_Task, str]) -> bytes:
+    """Play a run on a worker of a cluster, where the files are found as on the host that asks."""
+    task, folder = sent
+    try:
+        os.chdir(folder)
+    except OSError as fault:
+        raise Stuck(
+            f"a node of the cluster does not see the folder {folder} ({fault.strerror})\n"
+            "    Share the folder, the topology and the data with all nodes, or use --executor "
+            "pool."
+        ) from fault
+    return task.told(_read_here)
 
 
 class _Crew:
@@ -246,6 +389,7 @@ def _hand_out(link: Connection, tasks: deque[_Task], busy: dict[Connection, _Tas
 def _work(link: Connection) -> None:
     """Play what comes until nobody is there to send it; Ctrl-C is the parent's to handle."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_end_with_parent, daemon=True).start()
     known: Known = {}
     while True:
         try:
@@ -258,3 +402,11 @@ def _work(link: Connection) -> None:
         except Exception as fault:
             error = fault
         link.send(error)
+
+
+def _end_with_parent() -> None:
+    """Leave a run unfinished when nobody waits for it: whoever goes on plays it from the store."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(1)

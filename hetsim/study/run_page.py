@@ -8,7 +8,7 @@ from typing import Any
 
 from hetsim.core.errors import SpecError, si
 from hetsim.core.trace import Trace
-from hetsim.report import blame, files, waste
+from hetsim.report import chain, files, waste
 from hetsim.report.answers import answers
 from hetsim.report.numbers import score
 from hetsim.study.explain import Sheet, Table
@@ -56,7 +56,7 @@ def _kinds(trace: Trace) -> Table:
 
 def _blame(told: Mapping[str, Any]) -> Table:
     rows = [
-        (blame.WORDS[kind], f"{si(part['seconds'])}s", f"{part['share']:.1%}", blame.MEANINGS[kind])
+        (chain.WORDS[kind], f"{si(part['seconds'])}s", f"{part['share']:.1%}", chain.MEANINGS[kind])
         for kind, part in sorted(told["kinds"].items(), key=lambda item: -item[1]["seconds"])
         if part["seconds"]
     ]
@@ -66,7 +66,7 @@ def _blame(told: Mapping[str, Any]) -> Table:
 
 def _held_up(told: Mapping[str, Any]) -> Table:
     rows = [
-        (row["device"], blame.WORDS[row["kind"]], f"{si(row['seconds'])}s", f"{row['share']:.1%}")
+        (row["device"], chain.WORDS[row["kind"]], f"{si(row['seconds'])}s", f"{row['share']:.1%}")
         for row in told["top"]
     ]
     return Table("Who held them up", ("node", "kind", "on the critical path", "share"), rows)

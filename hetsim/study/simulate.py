@@ -16,22 +16,29 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import partial
+from functools import cached_property, partial
+from html import escape
 from pathlib import Path
 from threading import current_thread, main_thread
 from time import monotonic
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from hetsim.core.errors import HetsimError, Interrupted, SpecError, Stuck
 from hetsim.core.quantities import Bytes
 from hetsim.core.registry import EXECUTORS
 from hetsim.core.trace import Progress, Trace
-from hetsim.report import files
+from hetsim.report import accuracy, files, flows, frames, timeline
+from hetsim.report.answers import answers, unscored
+from hetsim.report.drawn import Theme, drawn
 from hetsim.spec.build import Scenario, resolve
 from hetsim.spec.schema import Spec, load_topology
 from hetsim.study import folder as run_folder
 from hetsim.study.footprint import peaks
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import plotly.graph_objects as go
 
 _HOST, _PROVENANCE = "host.json", "provenance.json"
 _EXECUTOR = "inline"
@@ -65,9 +72,11 @@ class Settings:
     progress: Callable[[Progress], None] = field(default=lambda progress: None)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Result:
-    """A finished simulation.
+    """A finished simulation, and what a notebook asks it.
+
+    Its tables are made when they are first asked for, and once.
 
     Attributes:
         trace: all that happened.
@@ -83,6 +92,92 @@ class Result:
     def summary(self) -> dict[str, Any]:
         """Content of `summary.json`."""
         return self.trace.summary
+
+    @cached_property
+    def rounds(self) -> pd.DataFrame:
+        """One row a round or server step; columns of `rounds.parquet`."""
+        return frames.rounds(self.trace)
+
+    @cached_property
+    def devices(self) -> pd.DataFrame:
+        """One row a node that draws power, by its name; columns of `devices.parquet`."""
+        return frames.devices(self.trace)
+
+    @cached_property
+    def spans(self) -> pd.DataFrame:
+        """One row a segment of work; columns of `spans.parquet`."""
+        return frames.spans(self.trace)
+
+    @cached_property
+    def critical(self) -> pd.DataFrame:
+        """One row a segment of a round's critical path; columns of `critical.parquet`."""
+        return frames.critical(self.trace)
+
+    @cached_property
+    def notes(self) -> pd.DataFrame:
+        """One row an exclusion, a death, a refusal; columns of `notes.parquet`."""
+        return frames.notes(self.trace)
+
+    def energy(self, by: frames.By = "kind", account: frames.Account = "total") -> pd.Series:
+        """Joules added up, the largest part first (`hetsim.report.frames.energy`).
+
+        Args:
+            by: "kind" of work, or "role", "profile", "device".
+            account: "total", "active" (above base power) or "participant" (of who took part).
+
+        Raises:
+            SpecError: no such way of adding up, or participant joules by kind.
+        """
+        return frames.energy(self.trace, by, account)
+
+    def plot_timeline(self, theme: Theme = "light") -> go.Figure:
+        """Who did what when, as on the page.
+
+        Raises:
+            SpecError: no node did any work.
+        """
+        if not self.trace.spans:
+            raise SpecError("no node did any work", remedy="Look at `notes` for the reasons.")
+        return drawn(timeline.figure(self.trace), theme)
+
+    def plot_accuracy(
+        self, against: Literal["time", "joules"] = "time", theme: Theme = "light"
+    ) -> go.Figure:
+        """Accuracy against simulated time, or against the energy of all nodes, as on the page.
+
+        Raises:
+            SpecError: the model was not evaluated.
+        """
+        if all(row["accuracy"] is None for row in self.trace.rounds):
+            raise SpecError(
+                f"no accuracy: {unscored(self.summary)}",
+                remedy="Run it without cost_only, and with report.evaluate_every above zero.",
+            )
+        return drawn(accuracy.figure(self.trace, against), theme)
+
+    def plot_joules(self, theme: Theme = "light") -> go.Figure:
+        """Where the joules came from, who drew them and for what, as on the page.
+
+        Raises:
+            SpecError: no node drew any power.
+        """
+        figure = flows.figure(self.trace)
+        if figure is None:
+            raise SpecError("no node drew any power", remedy="Look at `devices` and `notes`.")
+        return drawn(figure, theme)
+
+    def __repr__(self) -> str:
+        where = f" in {self.folder}" if self.folder else ""
+        told = "; ".join(said for _, said in answers(self.summary))
+        return f"<run {self.summary['name']}{where}: {told}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the four answers."""
+        rows = "".join(
+            f"<tr><th>{escape(asked)}</th><td>{escape(said)}</td></tr>"
+            for asked, said in answers(self.summary)
+        )
+        return f"<table><caption>{escape(self.summary['name'])}</caption>{rows}</table>"
 
 
 def run(

@@ -148,7 +148,10 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("pages")
-    traces = {name: build(**shape) for name, shape in PAGES.items()} | {"crowded": crowded()}
+    traces = {name: build(**shape) for name, shape in PAGES.items()} | {
+        "crowded": crowded(),
+        "troubled": troubled(),
+    }
     for name, trace in traces.items():
         (folder / f"{name}.html").write_text(render(trace), encoding="utf-8")
     return {name: folder / f"{name}.html" for name in traces}
@@ -166,6 +169,16 @@ def crowded() -> Trace:
     trace.spans = [
         span._replace(t1=span.t0 + 1e-4) if span.kind == "mean" else span for span in trace.spans
     ]
+    return trace
+
+
+def troubled() -> Trace:
+    """A run in which a device throttles; batteries die and transfers wait for each other."""
+    trace = build(devices=24, rounds=6)
+    name = trace.devices[3]["device"]
+    trace.count(40.0, name, "throttled", 1.0)
+    trace.count(160.0, name, "throttled", 0.0)
+    trace.counters.sort(key=lambda counter: counter.t)
     return trace
 
 
@@ -298,4 +311,85 @@ def test_another_node_can_be_chosen(browser: Browser, pages: dict[str, Path]) ->
         "(document.getElementById('counter-node'))"
     )
     assert browser.changed(curve, before)
+    assert browser.complaints() == []
+
+
+@pytest.mark.slow
+def test_numbers_are_sorted_by_what_they_mean(browser: Browser, pages: dict[str, Path]) -> None:
+    browser.open(pages["usual"], 1280, "light")
+    table = "document.querySelector('[aria-label=\"Joules by profile\"] table')"
+    head = f"[...{table}.tHead.rows[0].cells].find(h => h.innerText.startsWith('Share'))"
+    cells = f"[...{table}.tBodies[0].rows].map(r => r.cells[{head}.cellIndex].innerText)"
+    rows = f"[...{table}.tBodies[0].rows]"
+    for i, share in enumerate(("< 1 %", "12 %", "1 min 2 s", "7.5 s", "–")):
+        browser.ask(f"{rows}[{i}].cells[{head}.cellIndex].textContent = '{share}'")
+    browser.ask(f"{head}.firstElementChild.click()")
+    assert browser.ask(cells) == ["1 min 2 s", "12 %", "7.5 s", "< 1 %", "–"]
+
+
+@pytest.mark.slow
+def test_every_table_of_several_rows_is_sortable(browser: Browser, pages: dict[str, Path]) -> None:
+    browser.open(pages["usual"], 1280, "light")
+    tall = "[...document.querySelectorAll('table')].filter(t => t.tBodies[0].rows.length > 1)"
+    assert browser.ask(f"{tall}.length") > 8
+    assert browser.ask(f"{tall}.every(t => t.matches('.sortable'))")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("figure", ["joules-flow", "timeline", "path", "counters"])
+def test_a_figure_is_downloaded_with_its_title(
+    browser: Browser, pages: dict[str, Path], tmp_path: Path, figure: str
+) -> None:
+    browser.open(pages["usual"], 1280, "light")
+    browser.tool("Page.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
+    button = f"document.querySelector('[data-plot=plot-{figure}]')"
+    browser.ask(f"{button}.click()")
+    file = tmp_path / f"iot_mix-{figure}.svg"
+    for _ in range(100):
+        if file.is_file():
+            break
+        time.sleep(0.1)
+    drawing = file.read_text(encoding="utf-8")
+    title = browser.ask(f"{button}.parentElement.firstChild.textContent").split()[0]
+    assert drawing.startswith("<svg")
+    assert title in drawing
+    assert browser.complaints() == []
+
+
+@pytest.mark.slow
+def test_the_path_of_any_round_can_be_chosen(browser: Browser, pages: dict[str, Path]) -> None:
+    browser.open(pages["usual"], 1280, "light")
+    chooser = "document.getElementById('path-round')"
+    assert browser.ask(f"{chooser}.options.length") == 30
+    bars = "[...document.querySelectorAll('#plot-path .point path')].map(p => p.getAttribute('d'))"
+    before = browser.ask(f"{bars}.join()")
+    browser.ask(
+        f"(s => {{ s.value = s.value === '3' ? '4' : '3'; s.dispatchEvent(new Event('change')); }})"
+        f"({chooser})"
+    )
+    assert browser.changed(f"{bars}.join()", before)
+    browser.ask("document.getElementById('plot-blame').emit('plotly_click', {points: [{x: 7}]})")
+    assert browser.ask(f"{chooser}.value") == "7"
+    assert browser.complaints() == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", WIDTHS)
+def test_heat_death_and_full_links_are_seen(
+    browser: Browser, pages: dict[str, Path], width: int
+) -> None:
+    browser.open(pages["troubled"], width, "light")
+    legend = "[...document.querySelectorAll('#timeline .legend li')].map(li => li.innerText)"
+    wanted = {"held up on a link", "throttled by heat", "battery empty"}
+    assert wanted <= set(browser.ask(legend))
+    place = "document.getElementById('plot-timeline')"
+    for name in wanted:
+        trace = f"{place}.data.find(t => t.name === '{name}')"
+        colour = (
+            f"(e => {{ e.style.color = {trace}.marker.color; return e.style.color; }})"
+            "(document.createElement('i'))"
+        )
+        points = "[...document.querySelectorAll('#plot-timeline :is(.point path, path.point)')]"
+        painted = f"{points}.filter(p => p.style.fill === {colour})"
+        assert browser.ask(f"{painted}.some(p => p.getBoundingClientRect().width > 0)"), name
     assert browser.complaints() == []

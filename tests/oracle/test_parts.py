@@ -107,6 +107,9 @@ def test_thermal_throttle(cases: dict[str, Case], name: str) -> None:
     switches = [switch["t_s"] for switch in expected["switches"]]
     held = sum(switches[1::2]) - sum(switches[::2])
     assert node.heat.throttled == pytest.approx(held, rel=TOLERANCE)
+    trips = [(c.t, c.value) for c in world.trace.counters if c.track == "throttled"]
+    assert [t for t, _ in trips] == pytest.approx(switches, rel=TOLERANCE)
+    assert [held for _, held in trips] == [float(i % 2 == 0) for i in range(len(trips))]
     told = [note.t for note in world.trace.notes if note.cause == "heat"]
     assert told == pytest.approx(switches[:1], rel=TOLERANCE)
     if expected["switches"]:

@@ -107,6 +107,43 @@ def test_json_of_check(tiny: Path) -> None:
     assert sheet["tables"]
 
 
+def test_json_of_sweep(tiny: Path, out: Path) -> None:
+    command = ("sweep", tiny, "--cost-only", "--grid", "seed=0,1", "--json")
+    told = one_object(Ended(*command, "--out", out))
+    assert (told["points"], told["played"], told["failed"]) == (2, 2, 0)
+    assert told["fastest"]["simulated_s"] > 0.0
+    assert told["most_accurate"] is None
+    assert Path(told["table"]).is_file()
+    assert one_object(Ended("sweep", "--resume", out, "--json"))["played"] == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--grid", "seed"), "key.path=values"),
+        (("--sample", "seed=0..9"), "Add --points N"),
+        (("--grid", "sed=0,1"), 'Did you mean "seed"'),
+        (("--grid", "seed=0,1", "--executor", "pol"), 'Did you mean "pool"'),
+        (("--grid", "seed=0,1", "--executor", "inline", "--jobs", "2"), "one point at a time"),
+        ((), "no axis"),
+    ],
+)
+def test_a_sweep_that_cannot_be_is_refused(
+    tiny: Path, out: Path, options: tuple[str, ...], words: str
+) -> None:
+    ended = Ended("sweep", tiny, "--out", out, *options)
+    assert ended.status == 2
+    assert words in ended.message
+    assert not out.exists()
+
+
+def test_a_sweep_that_has_begun_cannot_be_changed(tiny: Path, out: Path) -> None:
+    assert Ended("sweep", tiny, "--cost-only", "--grid", "seed=0,1", "--out", out).status == 0
+    ended = Ended("sweep", "--resume", out, "--grid", "seed=0,1,2")
+    assert ended.status == 2
+    assert f"hetsim sweep --resume {out}" in ended.message
+
+
 @pytest.mark.parametrize("flags", [(), ("--json",)])
 def test_json_of_schema(flags: tuple[str, ...]) -> None:
     schema = one_object(Ended("schema", *flags))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -93,12 +93,34 @@ def compute(
     return [packed(value) for value in ops.compute_all(whole, resident)]
 
 
+def call(context: Context, function: Callable[[Any], Any], item: Any) -> Any:
+    """What a function of hetsim makes of an item.
+
+    Raises:
+        Stuck: this process would compute other numbers.
+    """
+    _check(context)
+    single_thread()
+    return function(item)
+
+
 _resident: Resident | None = None
 """The data set of this process."""
 
 
 def _ready(context: Context, data: Sequence[Any]) -> Resident:
     global _resident
+    _check(context)
+    if _resident is None or _resident.dataset.identity != context.data:
+        single_thread()
+        # Nothing writes to samples or to inputs, so that it does not matter that nothing can.
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        _resident = Resident(import_module("ray").get(data[0]))
+    return _resident
+
+
+def _check(context: Context) -> None:
+    """Refuse to compute what another host would compute differently."""
     if (__version__, tag()) != (context.version, context.tag):
         raise Stuck(
             f"the Ray worker on {socket.gethostname()} would compute other numbers than this host\n"
@@ -106,9 +128,3 @@ def _ready(context: Context, data: Sequence[Any]) -> Resident:
             f"    Here:  hetsim {context.version}, {context.tag}\n"
             "    Use hosts with one type of CPU and install the same hetsim and torch on all."
         )
-    if _resident is None or _resident.dataset.identity != context.data:
-        single_thread()
-        # Nothing writes to samples or to inputs, so that it does not matter that nothing can.
-        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-        _resident = Resident(import_module("ray").get(data[0]))
-    return _resident

@@ -17,7 +17,8 @@ import signal
 import socket
 import threading
 import weakref
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -91,17 +92,65 @@ class Ray:
             HetsimError: a cluster cannot be started on this host.
         """
         single_thread()
-        self._ray = import_module("ray")
+        self.connect()
         try:
-            if not self._ray.is_initialized():
-                self._connect()
-            self._workers = self._allowed()
             self._data = self._ray.put(resident.dataset)
         except BaseException:
             self.close()
             raise
         self._context = worker.Context(__version__, tag(), resident.dataset.identity)
         self._compute = self._ray.remote(num_cpus=1, max_retries=0)(worker.compute)
+
+    def connect(self) -> None:
+        """Connect to the cluster, or start one; errors as for `start`."""
+        self._ray = import_module("ray")
+        try:
+            if not self._ray.is_initialized():
+                self._connect()
+            self._workers = self._allowed()
+        except BaseException:
+            self.close()
+            raise
+
+    def spread(
+        self, function: Callable[[Any], Any], items: Iterable[Any]
+    ) -> Iterator[tuple[Any, Any]]:
+        """Each item and what workers make of it, in the order in which they end.
+
+        An item whose worker died is sent again. Of a cluster that is connected.
+
+        Args:
+            function: of a module; its errors are raised here.
+            items: sent when a worker is free.
+
+        Raises:
+            Stuck: workers die again and again, or would compute something else than we.
+        """
+        call = self._ray.remote(num_cpus=1, max_retries=0)(worker.call)
+        context = worker.Context(__version__, tag(), "")
+        waiting = deque((item, 0) for item in items)
+        away: dict[_Object, tuple[Any, int]] = {}
+        try:
+            while waiting or away:
+                while waiting and len(away) < self._workers:
+                    item, deaths = waiting.popleft()
+                    away[call.remote(context, function, item)] = item, deaths
+                (ended, *_), _ = self._ray.wait(list(away), num_returns=1)
+                item, deaths = away.pop(ended)
+                try:
+                    found = self._ray.get(ended)
+                except self._ray.exceptions.RayError as error:
+                    fault = self._death(error)
+                    if deaths == _DEATHS:
+                        raise _hopeless(deaths + 1, fault) from fault
+                    _log.warning("a Ray worker died; its task is sent again")
+                    waiting.appendleft((item, deaths + 1))
+                    continue
+                yield item, found
+        finally:
+            if self._ray.is_initialized():
+                for each in away:
+                    self._ray.cancel(each, force=True)
 
     def takes(self, ref: Ref[Any]) -> bool:
         """Whether a worker has nothing to do next, or kin of `ref` waits to be sent."""
@@ -238,34 +287,35 @@ class Ray:
 
     def _results(self, each: _Object) -> list[tuple[str, Any]]:
         """Keys and values of a stack; none if it had to be sent again."""
-        stack, errors = self._running.pop(each), self._ray.exceptions
+        stack = self._running.pop(each)
         try:
             values = self._ray.get(each)
-        except errors.RayError as error:
-            fault = error.cause if isinstance(error, errors.RayTaskError) else error
-            if isinstance(fault, errors.RaySystemError):
-                raise Stuck(
-                    f"a Ray worker cannot read what it is sent: {_line(fault)}\n"
-                    f"    Install hetsim {__version__}, with the same Python and packages as here, "
-                    "on every node of the cluster."
-                ) from error
-            if not isinstance(fault, errors.RayError):
-                raise fault from error
-            self._send_again(stack, fault)
+        except self._ray.exceptions.RayError as error:
+            self._send_again(stack, self._death(error))
             return []
         return [
             (ref.key, worker.unpacked(value, copy=True))
             for (ref, _), value in zip(stack.tasks, values, strict=True)
         ]
 
+    def _death(self, error: Any) -> Exception:
+        """What a worker died of; an error of the task itself is raised."""
+        errors = self._ray.exceptions
+        fault = error.cause if isinstance(error, errors.RayTaskError) else error
+        if isinstance(fault, errors.RaySystemError):
+            raise Stuck(
+                f"a Ray worker cannot read what it is sent: {_line(fault)}\n"
+                f"    Install hetsim {__version__}, with the same Python and packages as here, "
+                "on every node of the cluster."
+            ) from error
+        if not isinstance(fault, errors.RayError):
+            raise fault from error
+        return fault
+
     def _send_again(self, stack: _Stack, fault: Exception) -> None:
         stack.deaths += 1
         if stack.deaths > _DEATHS:
-            raise Stuck(
-                f"{stack.deaths} Ray workers died of the same task: {_line(fault)}\n"
-                "    They may lack memory: use fewer workers, a smaller model, or "
-                "--executor inline."
-            ) from fault
+            raise _hopeless(stack.deaths, fault) from fault
         _log.warning("a Ray worker died; its tasks are computed again")
         self._send(stack)
 
@@ -277,6 +327,13 @@ class _Stack:
     tasks: list[ops.Task]
     lent: list[_Object]
     deaths: int = 0
+
+
+def _hopeless(deaths: int, fault: Exception) -> Stuck:
+    return Stuck(
+        f"{deaths} Ray workers died of the same task: {_line(fault)}\n"
+        "    They may lack memory: use fewer workers, a smaller model, or --executor inline."
+    )
 
 
 def _line(fault: Exception) -> str:

@@ -6,10 +6,14 @@
   const touch = matchMedia("(pointer: coarse)");
   const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
-  // A colour in a figure is "$" and the name of a CSS variable.
+  // A colour in a figure is "$" and the name of a CSS variable, "/40" after it for 40 % of it.
+  const colour = (name) => {
+    const [base, share] = name.split("/"), value = css(base);
+    return share ? `rgba(${[1, 3, 5].map((i) => parseInt(value.slice(i, i + 2), 16)).join()},${share / 100})` : value;
+  };
   const painted = (value, key = "") => {
-    if (typeof value === "string") return /color$/i.test(key) && value[0] === "$" ? css(value.slice(1)) : value;
-    if (Array.isArray(value)) return value.map((item) => (typeof item === "object" ? painted(item) : item));
+    if (typeof value === "string") return /color$/i.test(key) && value[0] === "$" ? colour(value.slice(1)) : value;
+    if (Array.isArray(value)) return value.map((item) => painted(item, key));
     if (value === null || typeof value !== "object") return value;
     return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, painted(item, name)]));
   };
@@ -35,7 +39,8 @@
       margin: { l: 8, r: 12, t: 12, b: 8 }, hovermode: "closest", dragmode: zoom && !touch.matches ? "zoom" : false,
       hoverlabel: { bgcolor: "$paper", bordercolor: "$muted", font: { color: "$ink" }, align: "left" },
     };
-    for (const key of ["xaxis", "yaxis", ...Object.keys(layout)]) {
+    const plain = data.every((trace) => trace.type === "sankey") ? [] : ["xaxis", "yaxis"];
+    for (const key of [...plain, ...Object.keys(layout)]) {
       if (/^[xy]axis\d*$/.test(key)) base[key] = axis();
     }
     if (zoom && !touch.matches) base.xaxis.fixedrange = false;
@@ -46,7 +51,43 @@
   const drawAll = () => {
     for (const [name, figure] of Object.entries(page.figures)) draw(document.getElementById(`plot-${name}`), figure);
     drawCounters();
+    drawPath();
   };
+
+  // The critical path of the chosen round: a row for each node that was on it.
+  const rounds = document.getElementById("path-round");
+  page.path?.rounds.forEach((round, i) => {
+    const long = page.path.paths[i].reduce((sum, segment) => sum + segment[3], 0);
+    rounds.add(new Option(`round ${round}, ${Number(long.toPrecision(3))} ${page.path.unit}`, i));
+    rounds.value = page.path.longest;
+  });
+  const drawPath = () => {
+    if (!rounds) return;
+    const { names, kinds, time, unit } = page.path;
+    let end = 0; // each segment begins where the one before it ends
+    const segments = page.path.paths[rounds.value].map(([node, peer, kind, long]) => {
+      end += long;
+      return { node: names[node], peer: names[peer] && `, with ${names[peer]}`, kind, long, begin: end - long };
+    });
+    const nodes = [...new Set(segments.map(({ node }) => node))];
+    const data = kinds.map(({ name, color }, kind) => {
+      const mine = segments.filter((segment) => segment.kind === kind);
+      return {
+        type: "bar", orientation: "h", name, width: 0.6, y: mine.map((s) => s.node), base: mine.map((s) => s.begin),
+        x: mine.map((s) => s.long), customdata: mine.map((s) => s.peer),
+        marker: { color, line: { color, width: 1 } },
+        hovertemplate: `%{y}: ${name}%{customdata}<br>%{x:.4g} ${unit}<extra></extra>`,
+      };
+    });
+    const layout = {
+      barmode: "overlay", xaxis: { title: { text: time }, rangemode: "tozero" },
+      yaxis: { type: "category", categoryorder: "array", categoryarray: nodes, range: [nodes.length - 0.4, -0.6], showgrid: false },
+    };
+    const place = document.getElementById("plot-path");
+    place.style.height = `${80 + 34 * nodes.length}px`;
+    draw(place, { data, layout });
+  };
+  rounds?.addEventListener("change", drawPath);
 
   // Counters: one row of axes for each quantity of the chosen node.
   const chooser = document.getElementById("counter-node");
@@ -76,10 +117,32 @@
   };
   chooser?.addEventListener("change", drawCounters);
 
-  // Sorting: numbers by value, text by name, empty cells last.
+  // A figure is downloaded as it is seen, with its title and a legend, on the page's paper.
+  for (const button of document.querySelectorAll("button.save")) button.addEventListener("click", () => {
+    const place = document.getElementById(button.dataset.plot), room = 44;
+    const [title, rest] = button.parentElement.childNodes;
+    const { clientWidth: width, clientHeight: height } = place, margin = { ...place.layout.margin };
+    const layout = {
+      ...place.layout, width, height: height + 2 * room, paper_bgcolor: css("paper"), margin: { ...margin, t: margin.t + room },
+      title: { text: `${title.textContent}${rest === button ? "" : rest.textContent}`, font: { size: 14 }, x: 0, xref: "paper", y: 1, yref: "container", yanchor: "top", pad: { t: 10 } },
+      showlegend: place.data.length > 1, legend: { orientation: "h", y: -0.12, yanchor: "top" },
+    };
+    const filename = `${document.title.split(" ")[0].replace(/[^\w-]/g, "_")}-${button.dataset.plot.slice(5)}`;
+    Plotly.downloadImage({ data: place.data, layout }, { format: "svg", width, height: layout.height, filename });
+  });
+
+  // Sorting: numbers by value, their units minded; text by name; empty cells last.
+  const UNITS = { d: 86400, h: 3600, min: 60, s: 1, ms: 1e-3, "µs": 1e-6 };
+  const PREFIXES = { T: 1e12, G: 1e9, M: 1e6, k: 1e3, m: 1e-3, "µ": 1e-6 };
+  const factor = (unit) => UNITS[unit] ?? (/^.(J|B|W|Wh)$/.test(unit) ? PREFIXES[unit[0]] : 1);
+  const amount = (text) => {
+    const parts = [...text.replaceAll(",", "").matchAll(/(-?\d+(?:\.\d+)?)\s*([a-zµ]*)/gi)];
+    const beyond = text[0] === "<" ? -0.5 : text[0] === ">" ? 0.5 : 0;
+    return parts.length ? parts.reduce((sum, [, number, unit]) => sum + number * (factor(unit) ?? 1), beyond) : NaN;
+  };
   const value = (row, column, numeric) => {
     const text = row.cells[column].textContent;
-    return numeric ? parseFloat(text.replaceAll(",", "")) : text;
+    return numeric ? amount(text) : text;
   };
   for (const table of document.querySelectorAll("table.sortable")) {
     const heads = [...table.tHead.rows[0].cells];
@@ -100,6 +163,13 @@
   }
 
   drawAll();
+  document.getElementById("plot-blame")?.on("plotly_click", ({ points }) => {
+    const chosen = page.path.rounds.indexOf(Math.round(points[0].x));
+    if (chosen < 0) return;
+    rounds.value = chosen;
+    drawPath();
+  });
+  window.hetsim = { page, draw, css, dark };  // for the scripts of single pages
   // Figures follow their place, whatever changes it; the first report comes after the first layout.
   const places = new ResizeObserver((changes) => {
     for (const { target } of changes) if (target.clientWidth) Plotly.Plots.resize(target);

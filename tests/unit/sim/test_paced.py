@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from math import inf
 from typing import Any
 
@@ -626,3 +627,8 @@ def test_a_policy_meets_the_deadline_though_heat_comes_between(policy: Any):
     [end] = [span.t1 for span in world.trace.spans if span.kind == "compute"]
     assert end <= 60.0
     assert node.heat.throttled > 30.0
+    trips = [c for c in world.trace.counters if c.track == "throttled"]
+    held = [b.t - a.t for a, b in pairwise(trips) if a.value]
+    assert [trip.value for trip in trips] == [float(i % 2 == 0) for i in range(len(trips))]
+    lasting = world.kernel.env.now - trips[-1].t if trips[-1].value else 0.0
+    assert sum(held) + lasting == pytest.approx(node.heat.throttled)

@@ -1,0 +1,340 @@
+"""Sweeps: one topology at many points, in one folder that a killed sweep goes on in.
+
+`sweep.yaml` says what was asked and is the first file; each point that was played is kept at once;
+`points.parquet` and `sweep.html` are made of what is kept when all points are. Nothing in the table
+or the page depends on who played the points, in which order, or how often the sweep was killed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from shlex import quote
+from typing import Any
+
+from hetsim.core.errors import HetsimError, Interrupted, SpecError
+from hetsim.core.files import placed
+from hetsim.report import sweep_page
+from hetsim.spec.load import dump, read
+from hetsim.spec.schema import find_topology
+from hetsim.study import axes as _axes
+from hetsim.study import folder as run_folder
+from hetsim.study import outcome as _outcome
+from hetsim.study.axes import Axes
+from hetsim.study.campaign import Identified, Known, Variant, answers, identified
+from hetsim.study.explain import Sheet, Table
+
+ASKED, POINTS, PAGE = "sweep.yaml", "points.parquet", "sweep.html"
+_HOST = "host.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a sweep is of.
+
+    Attributes:
+        topology: file, or name of a topology that comes with hetsim.
+        grid: texts such as "method.lr=0.01,0.1".
+        sample: texts such as "method.lr=0.001..0.1".
+        points: how many are drawn of the samples.
+        sweep_seed: of the draws.
+        overrides: of all points, texts as of `--set`.
+    """
+
+    topology: str
+    grid: tuple[str, ...] = ()
+    sample: tuple[str, ...] = ()
+    points: int = 0
+    sweep_seed: int = 0
+    overrides: tuple[str, ...] = ()
+
+    @property
+    def axes(self) -> Axes:
+        """Its axes.
+
+        Raises:
+            SpecError: one is wrong.
+        """
+        return Axes(
+            grids=tuple(_axes.grid(text) for text in self.grid),
+            samples=tuple(_axes.sample(text) for text in self.sample),
+            draws=self.points,
+            seed=self.sweep_seed,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """How a sweep is played on this host; nothing here changes a result.
+
+    Attributes:
+        jobs: processes; None for this one, or for all of a cluster.
+        ray: whether they are those of a Ray cluster.
+        data: folder of data sets.
+        store: folder of learned values; None for one inside the sweep's.
+        progress: told how many points are done, of how many.
+        note: told once what `--set` would tell of a point.
+    """
+
+    jobs: int | None = None
+    ray: bool = False
+    data: Path | None = None
+    store: Path | None = None
+    progress: Callable[[int, int], None] = lambda done, of: None
+    note: Callable[[str], None] = lambda text: None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swept:
+    """A finished sweep.
+
+    Attributes:
+        name: of the topology.
+        folder: where it is.
+        axes: keys of the axes.
+        rows: of `points.parquet`.
+        played: runs that were played this time; the others were kept.
+    """
+
+    name: str
+    folder: Path
+    axes: tuple[str, ...]
+    rows: list[dict[str, Any]] = field(repr=False)
+    played: int
+
+    @property
+    def failed(self) -> int:
+        """Points that could not go on."""
+        return sum(row["failed"] is not None for row in self.rows)
+
+    def best(self, column: str, *, highest: bool = False) -> dict[str, Any] | None:
+        """The row of the lowest value, the first of equal ones; None if no point has one."""
+        having = [row for row in self.rows if row[column] is not None]
+        sign = -1.0 if highest else 1.0
+        return min(having, key=lambda row: sign * row[column], default=None)
+
+    def as_json(self) -> dict[str, Any]:
+        """What `--json` prints."""
+        return {
+            "name": self.name, "folder": str(self.folder), "axes": list(self.axes),
+            "points": len(self.rows), "played": self.played, "failed": self.failed,
+            "table": str(self.folder / POINTS), "page": str(self.folder / PAGE),
+            "fastest": self.best("simulated_s"), "cheapest": self.best("energy_j"),
+            "most_accurate": self.best("best_accuracy", highest=True),
+        }  # fmt: skip
+
+    def sheet(self) -> Sheet:
+        """What a person reads at the end."""
+        found = {
+            "fastest": self.best("simulated_s"),
+            "fewest joules": self.best("energy_j"),
+            "most accurate": self.best("best_accuracy", highest=True),
+        }
+        table = [
+            (
+                title, str(row["point"]), ", ".join(f"{key}={row[key]}" for key in self.axes),
+                sweep_page.shown("simulated_s", row["simulated_s"]),
+                sweep_page.shown("energy_j", row["energy_j"]),
+                sweep_page.shown("best_accuracy", row["best_accuracy"]),
+            )
+            for title, row in found.items() if row is not None
+        ]  # fmt: skip
+        text = [f"{len(self.rows)} points, {self.played} runs played now."]
+        if self.failed:
+            text.append(f"{self.failed} points could not go on: column `failed` says why.")
+        text.append(f"Written to {self.folder}: {POINTS}, {PAGE}")
+        columns = ("", "point", "at", "time", "energy", "best accuracy")
+        return Sheet(f"Sweep of {self.name}", text, [Table("", columns, table)] if table else [])
+
+
+def sweep(asked: Asked, *, out: Path | None = None, means: Means | None = None) -> Swept:
+    """Play all points that are not kept yet; write the table and the page.
+
+    Args:
+        asked: what to sweep.
+        out: the folder; by default `runs/sweep-<name>-<hash>`.
+        means: how to play it on this host.
+
+    Raises:
+        SpecError: a point is wrong, or the folder is another sweep's; nothing has been played then.
+        Interrupted: the user stopped it; the message says how to go on.
+        HetsimError: this host cannot go on.
+    """
+    return _sweep(asked, out, means or Means(), None)
+
+
+def resume(folder: Path, *, topology: str | None = None, means: Means | None = None) -> Swept:
+    """Go on with the sweep in `folder`.
+
+    Args:
+        folder: of a sweep.
+        topology: where its topology is now, if it was moved.
+        means: how to play it; data and store are those it was begun with where it names none.
+
+    Raises:
+        SpecError: there is no sweep in the folder.
+        HetsimError: what it is made of has changed since.
+    """
+    asked, digest = _asked(folder)
+    means = means or Means()
+    begun = _begun(folder)
+    asked = replace(asked, topology=topology or begun.get("topology") or asked.topology)
+    means = replace(
+        means,
+        data=means.data or _path(begun.get("data")),
+        store=means.store or _path(begun.get("store")),
+    )
+    return _sweep(asked, folder, means, digest)
+
+
+def _sweep(asked: Asked, out: Path | None, means: Means, begun: str | None) -> Swept:
+    """Play `asked` in `out`; `begun` is the hash of the sweep that it must be."""
+    axes = asked.axes
+    points = axes.points()
+    known: Known = {}
+    try:
+        runs = _identified(asked, axes, points, means, known)
+    except KeyboardInterrupt as stop:
+        raise Interrupted("interrupted: no point had been played yet") from stop
+    for text in dict.fromkeys(note for run in runs for note in run.notes):
+        means.note(text)
+    digest = _digest(axes, points, runs)
+    if begun is not None and begun != digest:
+        raise HetsimError(
+            f"{out}: the topology, a profile or the data changed since the sweep was begun\n"
+            "    Put it back as it was, or sweep again into another --out folder."
+        )
+    name = runs[0].title
+    folder = out or Path("runs") / f"sweep-{name}-{digest[:8]}"
+    _open(folder, asked, digest, means)
+    first, done = -1, 0
+
+    def count(now: int, of: int) -> None:
+        nonlocal first, done
+        first, done = now if first < 0 else first, now
+        means.progress(now, of)
+
+    try:
+        found = answers(
+            runs, _outcome.outcome, work=folder, store=means.store, data=means.data,
+            workers=means.jobs, ray=means.ray, known=known, failures=True, progress=count,
+        )  # fmt: skip
+    except (KeyboardInterrupt, Interrupted) as stop:
+        of = len({run.key for run in runs})
+        raise Interrupted(
+            f"interrupted: {done} of {of} runs are kept. Go on with: "
+            f"python -m hetsim sweep --resume {quote(str(folder))}"
+        ) from stop
+    rows = _outcome.rows(_axes.columns(axes.keys, points), runs, found)
+    with placed(folder / POINTS) as file:
+        _outcome.write(file, axes.keys, rows)
+    text = sweep_page.render(name, axes.keys, rows, asked=(folder / ASKED).read_text("utf-8"))
+    run_folder.write(folder / PAGE, text)
+    return Swept(name=name, folder=folder, axes=axes.keys, rows=rows, played=done - first)
+
+
+def _identified(
+    asked: Asked, axes: Axes, points: Sequence[Sequence[str]], means: Means, known: Known
+) -> list[Identified]:
+    """The runs of all points; a wrong one is refused by its number and its axes."""
+    keys = axes.keys
+    chosen = [tuple(map("=".join, zip(keys, point, strict=True))) for point in points]
+    variants = [
+        Variant(
+            topology=asked.topology,
+            overrides=(*asked.overrides, *texts),
+            name=f"point {index} ({', '.join(texts)})",
+        )
+        for index, texts in enumerate(chosen)
+    ]
+    try:
+        return identified(variants, _outcome.outcome, data=means.data, known=known)
+    except SpecError as error:
+        for key in keys:
+            if error.where.startswith(f"--set {key}="):
+                where = f"{axes.option(key)} {error.where.removeprefix('--set ')}"
+                raise SpecError(
+                    error.what, where=where, key=error.key, remedy=error.remedy
+                ) from error
+        raise
+
+
+def _digest(axes: Axes, points: Sequence[Sequence[str]], runs: Sequence[Identified]) -> str:
+    """Names the sweep by what it plays and by its axes."""
+    content = [list(axes.keys), [list(point) for point in points],
+               [[run.digest, run.seed] for run in runs]]  # fmt: skip
+    return hashlib.sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()
+
+
+# --- the folder -----------------------------------------------------------------------------------
+
+
+def _open(folder: Path, asked: Asked, digest: str, means: Means) -> None:
+    """Begin the sweep in its folder, or see that it is the one that was begun there."""
+    run_folder.make(folder, "--out")
+    if means.store:
+        run_folder.make(means.store, "--store")
+    if (folder / ASKED).is_file():
+        _, begun = _asked(folder)
+        if begun != digest:
+            raise SpecError(
+                "holds another sweep", where=str(folder), remedy="Give another --out folder."
+            )
+    else:
+        if any(not path.name.endswith(".part") for path in folder.iterdir()):
+            raise SpecError(
+                "holds files that are no sweep of hetsim",
+                where=str(folder),
+                remedy="Give another --out folder.",
+            )
+        run_folder.write(folder / ASKED, dump(_plain(asked) | {"hash": digest}))
+    host = {
+        "topology": str(find_topology(asked.topology).resolve()),
+        "data": str(means.data.resolve()) if means.data else None,
+        "store": str(means.store.resolve()) if means.store else None,
+    }
+    run_folder.write(folder / _HOST, json.dumps(host, indent=2, sort_keys=True) + "\n")
+
+
+def _plain(asked: Asked) -> dict[str, Any]:
+    plain: dict[str, Any] = {"topology": asked.topology, "set": list(asked.overrides)}
+    plain |= {"grid": list(asked.grid), "sample": list(asked.sample)}
+    return plain | {"points": asked.points, "sweep_seed": asked.sweep_seed}
+
+
+def _asked(folder: Path) -> tuple[Asked, str]:
+    """What the sweep in `folder` is of, and its hash."""
+    path = folder / ASKED
+    if not path.is_file():
+        raise SpecError(
+            f"no sweep to resume: there is no {ASKED}",
+            where=str(folder),
+            remedy="Give the topology and axes: hetsim sweep TOPOLOGY --grid KEY=A,B --out DIR",
+        )
+    data = read(path).data
+    try:
+        asked = Asked(
+            topology=str(data["topology"]), grid=tuple(data["grid"]), sample=tuple(data["sample"]),
+            points=data["points"], sweep_seed=data["sweep_seed"], overrides=tuple(data["set"]),
+        )  # fmt: skip
+        return asked, str(data["hash"])
+    except (LookupError, TypeError) as fault:
+        raise SpecError(
+            f"is not what a sweep writes ({fault})", where=str(path), remedy="Put the file back."
+        ) from fault
+
+
+def _begun(folder: Path) -> dict[str, Any]:
+    """Paths on this host, as far as they are known."""
+    try:
+        found = json.loads((folder / _HOST).read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _path(text: str | None) -> Path | None:
+    return Path(text) if text else None
