@@ -8,6 +8,7 @@ links as they would, and nobody else is there.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from math import ceil, inf
 from typing import TypeVar
 
@@ -54,15 +55,14 @@ def in_time(
             first choice.
     """
 
-    def takes(client: Client, choice: T) -> Seconds:
-        return expected(run, {client: errand(client, choice)})[client]
+    @cache
+    def takes(client: Client, place: int) -> Seconds:
+        return expected(run, {client: errand(client, choices[client][place])})[client]
 
     known = limit or run.deadline
     if known == inf and choices:
-        known = when_through(
-            {each: takes(each, given[0]) for each, given in choices.items()}, _MEDIAN
-        )
+        known = when_through({client: takes(client, 0) for client in choices}, _MEDIAN)
     return {
-        client: next((one for one in given if takes(client, one) <= known), given[-1])
+        client: next((one for n, one in enumerate(given) if takes(client, n) <= known), given[-1])
         for client, given in choices.items()
     }

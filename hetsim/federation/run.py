@@ -227,7 +227,9 @@ class Run:
         self.views: dict[tuple[int, str], Ref[Any]] = {}
         self.model: Ref[Any] | None = None
         self.own: dict[object, Any] = {}
-        self._said: tuple[Ref[Any], dict[str, Ref[Any]]] | None = None
+        self._said: (
+            tuple[Sequence[Ref[Any]], Callable[[], Mapping[str, Ref[Any]]] | None] | None
+        ) = None
         self.round = kernel.round = 0
         self._reached = False
         self._t0: Seconds = 0.0
@@ -630,7 +632,7 @@ class Run:
         model: Ref[Any],
         *,
         used: Sequence[Ref[Any]] = (),
-        views: Mapping[str, Ref[Any]] | None = None,
+        views: Callable[[], Mapping[str, Ref[Any]]] | None = None,
     ) -> None:
         """Close a round: `model` is the new server model.
 
@@ -641,20 +643,15 @@ class Run:
             model: what the server has.
             used: the models that are used in its place, if clients have their own: the round's
                 accuracy and loss are the means of theirs. Empty for the model itself.
-            views: other models that follow from it, by name, such as those of weaker devices, or
-                other scores (`local`). They are found, at nobody's cost, where the topology asks
-                for it.
+            views: gives other models that follow from it, by name, such as those of weaker
+                devices, or other scores (`local`). It is asked, and they are found at nobody's
+                cost, where the topology wants them.
         """
         self.model = model
         self.lab.want(model)
-        score = ops.mean_score([ops.evaluate(each, self._test) for each in used or (model,)])
-        others = {
-            name: view if view.op == "local_score" else ops.evaluate(view, self._test)
-            for name, view in (views or {}).items()
-            if self._score_views
-        }
-        self._said = score, others
+        self._said = used or (model,), views if self._score_views else None
         if self.stop.accuracy < inf:
+            score = self._scored()
             await self.server.compute(score, kind="evaluate", needs=tuple(used) or (model,))
             [value] = await Observe((score,), self.server.id)
             self._reached = value["accuracy"] >= self.stop.accuracy
@@ -671,11 +668,22 @@ class Run:
     def _score(self) -> None:
         """The scores of what was reported last are wanted."""
         assert self._said
-        score, views = self._said
-        self.scores[self.round] = score
-        self.views |= {(self.round, name): view for name, view in views.items()}
-        for each in (score, *views.values()):
+        _, views = self._said
+        told = views() if views else dict[str, Ref[Any]]()
+        found: dict[tuple[int, str], Ref[Any]] = {
+            (self.round, name): each if each.op == "local_score" else ops.evaluate(each, self._test)
+            for name, each in told.items()
+        }
+        self.scores[self.round] = self._scored()
+        self.views |= found
+        for each in (self.scores[self.round], *found.values()):
             self.lab.want(each)
+
+    def _scored(self) -> Ref[Any]:
+        """How good what is used is."""
+        assert self._said
+        used, _ = self._said
+        return ops.mean_score([ops.evaluate(each, self._test) for each in used])
 
     def finish(self, end: Seconds) -> None:
         """Close the books, and measure the last round's model too.

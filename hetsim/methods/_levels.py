@@ -22,6 +22,7 @@ from abc import abstractmethod
 from bisect import bisect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate, pairwise
 from typing import Any, ClassVar, Literal
 
@@ -148,7 +149,7 @@ class Leveled(Weighted):
             replies = await run.cohort(self.client, model, parts)
             if replies:
                 model, parts = await self.merged(run, model, replies), {}
-            await run.report(model, views=self.views(model, levels))
+            await run.report(model, views=partial(self.views, model, levels))
 
     async def client(
         self, device: Client, model: Ref[Any], parts: Mapping[int, Ref[Any]]

@@ -31,8 +31,9 @@ server pay for measuring it, as if it had their predictors (assumed).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 from hetsim.core.cost import Cost
@@ -113,7 +114,7 @@ class Spatl(Salient):
             models = {client: world.model_of(client, shared) for client in able}
             used = list(models.values()) if self.private else []
             run.has(run.server, model, *used)
-            await run.report(model, used=used, views={"own labels": run.local(models)})
+            await run.report(model, used=used, views=partial(_views, run, models))
 
     async def client(self, device: Client, shared: Ref[Any], common: Ref[Any]) -> Sent:
         """Download what is shared, train it with what is not, choose channels, upload them."""
@@ -256,6 +257,11 @@ class Spatl(Salient):
         if not self.control:
             return {}
         return {"control": control, "strength": self.strength, "where": self.where}
+
+
+def _views(run: Run, models: Mapping[Client, Ref[Any]]) -> Mapping[str, Ref[Any]]:
+    """How good clients' models are for the clients themselves."""
+    return {"own labels": run.local(models)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,9 @@ from typer.testing import CliRunner
 from hetsim.cli import app
 
 
-@pytest.mark.parametrize("name", ["bofl", "ecofed", "fedstitch", "pacing", "physics", "stragglers"])
+@pytest.mark.parametrize(
+    "name", ["bofl", "ecofed", "fedhm", "fedstitch", "pacing", "physics", "stragglers"]
+)
 def test_the_committed_page_follows_from_its_tables(name: str, repo: Path, tmp_path: Path) -> None:
     committed = repo / "reports" / name
     again = tmp_path / name

@@ -355,7 +355,7 @@ def test_scores_what_is_used_in_the_place_of_the_model() -> None:
     async def server() -> None:
         model = run.initial_model()
         while run.going:
-            await run.report(model, used=others, views={"the first": others[0]})
+            await run.report(model, used=others, views=lambda: {"the first": others[0]})
 
     played(run, server())
     run.finish(run.now)
@@ -380,7 +380,7 @@ def test_scores_clients_on_the_labels_that_they_hold() -> None:
     }
 
     async def server() -> None:
-        await run.report(run.initial_model(), views={"own labels": run.local(models)})
+        await run.report(run.initial_model(), views=lambda: {"own labels": run.local(models)})
 
     played(run, server())
     y = scenario.dataset.split("test")[1]
