@@ -71,6 +71,14 @@ _Set = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the topology; repeatable."),
 ]
 _Seed = Annotated[int | None, typer.Option(min=0, help="Replaces the topology's seed.")]
+_Surrogate = Annotated[
+    Path | None,
+    typer.Option(
+        "--surrogate",
+        metavar="RUN_DIR",
+        help="Train nothing; take the accuracy from this finished run.",
+    ),
+]
 _Data = Annotated[
     Path | None, typer.Option("--data", metavar="DIR", help="Folder with the data sets.")
 ]
@@ -94,6 +102,7 @@ def run(
     cost_only: Annotated[
         bool, typer.Option("--cost-only", help="Train nothing: time and joules only.")
     ] = False,
+    surrogate: _Surrogate = None,
     store: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Shared store of results.")
     ] = None,
@@ -115,15 +124,16 @@ def run(
     if topology is None and resume is None:
         raise SpecError("no topology", where="run", remedy="Example: hetsim run iot_mix")
     begun = resume is not None and (resume / "spec.yaml").is_file()
-    if begun and (set_ or seed is not None or cost_only or out or force):
+    if begun and (set_ or seed is not None or cost_only or surrogate or out or force):
         raise SpecError(
-            "--set, --seed, --cost-only, --out and --force cannot change a run that has begun",
+            "--set, --seed, --cost-only, --surrogate, --out and --force cannot change a run that "
+            "has begun",
             where="--resume",
             remedy=f"Go on with it as it is: hetsim run --resume {resume}",
         )
     if store and no_store:
         raise SpecError("contradicts --store", where="--no-store", remedy="Leave one of them out.")
-    overrides = [*(set_ or []), *(["cost_only=true"] if cost_only else [])]
+    overrides = [*(set_ or []), *_learns_nothing(cost_only, surrogate)]
     spec = _load(topology, overrides, seed) if topology else None
     with screen.progress(live=not (quiet or as_json)) as progress:
         settings = study.Settings(
@@ -183,6 +193,7 @@ def sweep(
     cost_only: Annotated[
         bool, typer.Option("--cost-only", help="Train nothing: time and joules only.")
     ] = False,
+    surrogate: _Surrogate = None,
     resume: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Go on with the sweep in this folder.")
     ] = None,
@@ -196,7 +207,7 @@ def sweep(
         asking: dict[str, object] = {
             "--grid": grid, "--sample": sample, "--points": points,
             "--sweep-seed": _given(context, "sweep_seed"), "--set": set_, "--out": out,
-            "--cost-only": cost_only or None,
+            "--cost-only": cost_only or None, "--surrogate": surrogate,
         }  # fmt: skip
         remedy = f"Go on with it as it is: hetsim sweep --resume {resume}"
         _refuse(asking, "cannot change a sweep that has begun", remedy)
@@ -216,7 +227,7 @@ def sweep(
             asked = study.Asked(
                 topology=topology, grid=tuple(grid or ()), sample=tuple(sample or ()),
                 points=points or 0, sweep_seed=sweep_seed,
-                overrides=(*(set_ or ()), *(["cost_only=true"] if cost_only else [])),
+                overrides=(*(set_ or ()), *_learns_nothing(cost_only, surrogate)),
             )  # fmt: skip
             swept = study.sweep(asked, out=out, means=means)
     if as_json:
@@ -225,21 +236,144 @@ def sweep(
         _show(swept.sheet(), as_json)
 
 
+@app.command(
+    epilog='Example: hetsim plan iot_mix --goal "time<=1 min" --vary "fleet[0].count=1..8" '
+    "--vary governor=performance,powersave --price raspberry_pi_4b=75 --cost-only"
+)
+def plan(
+    context: typer.Context,
+    topology: Annotated[str | None, typer.Argument(help="Topology file, or a name.")] = None,
+    goal: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="GOAL",
+            help='"accuracy>=0.85", "accuracy>=0.8 in 1 h", "time<=4 h", "energy<=50 kJ", '
+            '"price<=2000", "battery_end>=20 %", "dropouts<=5 %"; repeatable.',
+        ),
+    ] = None,
+    vary: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=A,B,…",
+            help="What may be chosen: a key with its values, or a range (1..8, "
+            '"5..50 Mbit/s log"); repeatable. gateways.count takes the first ones.',
+        ),
+    ] = None,
+    price: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=N",
+            help="What a device profile, technology, group, gateway, cell or line costs; "
+            "repeatable.",
+        ),
+    ] = None,
+    minimise: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="time, energy, price, …: left out, those that have goals, and the price.",
+        ),
+    ] = None,
+    maximise: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="accuracy, battery_end.")
+    ] = None,
+    seeds: Annotated[
+        str | None, typer.Option(metavar="0,1,2", help="Goals must hold in all of them.")
+    ] = None,
+    evaluations: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="How many configurations to look at; 200."),
+    ] = None,
+    few: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Rounds of a first, short run; a fifth of all."),
+    ] = None,
+    plan_seed: Annotated[int, typer.Option(min=0, help="Seed of the search.")] = 0,
+    set_: _Set = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the plan.")] = None,
+    executor: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Who plays: inline (default), pool or ray."),
+    ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option("--jobs", "-j", metavar="N", min=1, help="Processes that play; one a core."),
+    ] = None,
+    store: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Shared store of results.")
+    ] = None,
+    data: _Data = None,
+    cost_only: Annotated[
+        bool, typer.Option("--cost-only", help="Train nothing: time and joules only.")
+    ] = False,
+    resume: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Go on with the plan in this folder.")
+    ] = None,
+    as_json: _Json = False,
+) -> None:
+    """Search for the cheapest fleet and settings that meet goals. A killed plan goes on."""
+    from hetsim import screen
+    from hetsim.study import plan as study
+    from hetsim.study.what_if import Means
+
+    if resume is not None:
+        asking: dict[str, object] = {
+            "--goal": goal, "--vary": vary, "--price": price, "--minimise": minimise,
+            "--maximise": maximise, "--seeds": seeds, "--evaluations": evaluations, "--few": few,
+            "--plan-seed": _given(context, "plan_seed"), "--set": set_, "--out": out,
+            "--cost-only": cost_only or None,
+        }  # fmt: skip
+        remedy = f"Go on with it as it is: hetsim plan --resume {resume}"
+        _refuse(asking, "cannot change a plan that has begun", remedy)
+    elif topology is None:
+        remedy = 'Example: hetsim plan iot_mix --goal "time<=1 min" --vary "fleet[0].count=1..8"'
+        raise SpecError("no topology", where="plan", remedy=remedy)
+    with screen.sharing("configuration", live=not as_json) as progress:
+        means = Means(
+            jobs=_players(executor, jobs), ray=executor == "ray", data=data, store=store,
+            progress=progress,
+            note=lambda text: typer.echo(f"hetsim: {text}", err=True),
+        )  # fmt: skip
+        if resume is not None:
+            found = study.resume(resume, topology=topology, means=means)
+        else:
+            assert topology is not None
+            asked = study.Asked(
+                topology=topology, goals=tuple(goal or ()), vary=tuple(vary or ()),
+                prices=tuple(price or ()), minimise=tuple(minimise or ()),
+                maximise=tuple(maximise or ()), seeds=study.seeds(seeds or ""),
+                evaluations=evaluations or study.LOOKED_AT, few=few, plan_seed=plan_seed,
+                overrides=(*(set_ or ()), *(["cost_only=true"] if cost_only else [])),
+            )  # fmt: skip
+            found = study.plan(asked, out=out, means=means)
+    if as_json:
+        _print_json(found.as_json() | {"folder": str(found.folder), "played": found.played})
+    else:
+        _show(found.sheet(), as_json)
+
+
 @app.command(epilog="Example: hetsim check topologies/iot_mix.yaml")
 def check(
     topology: Annotated[str, typer.Argument(help="Topology file, or a name.")],
     seed: _Seed = None,
     set_: _Set = None,
     data: _Data = None,
+    cost_only: Annotated[
+        bool, typer.Option("--cost-only", help="What if nothing was trained.")
+    ] = False,
+    surrogate: _Surrogate = None,
     as_json: _Json = False,
 ) -> None:
-    """Validate a topology and say what would be simulated; runs nothing."""
+    """Validate a topology; say what would be simulated and what that takes. Runs nothing."""
     from hetsim import screen
-    from hetsim.study.explain import explain_topology
+    from hetsim.study.topology_page import look
 
-    sheet = explain_topology(_load(topology, set_ or (), seed), data)
-    _show(sheet, as_json)
-    if not as_json:
+    overrides = [*(set_ or ()), *_learns_nothing(cost_only, surrogate)]
+    found = look(_load(topology, overrides, seed), data)
+    if as_json:
+        _print_json(found.as_json())
+    else:
+        _show(found.sheet(), as_json)
         screen.good(f"{topology} is valid.")
 
 
@@ -478,6 +612,14 @@ def report(
         _print_json({"report": name, "scale": scale, "folder": str(folder)})
     else:
         print(folder / "index.md")
+
+
+def _learns_nothing(cost_only: bool, surrogate: Path | None) -> list[str]:
+    """The options of a run that learns nothing, as `--set` takes them."""
+    if surrogate is None:
+        return ["cost_only=true"] if cost_only else []
+    folder = json.dumps(str(surrogate.resolve()), ensure_ascii=False)
+    return ["cost_only=true", f"surrogate={folder}"]
 
 
 def _players(executor: str | None, jobs: int | None) -> int | None:

@@ -140,10 +140,10 @@ def show(sheet: Sheet) -> None:
     for paragraph in sheet.text:
         console.print(_plain(paragraph))
     for part in sheet.tables:
-        table = Table(title=part.title, title_justify="left", box=None, pad_edge=False,
+        table = Table(title=_plain(part.title), title_justify="left", box=None, pad_edge=False,
                       header_style="bold")  # fmt: skip
         for column in part.columns:
-            table.add_column(column, overflow="fold")
+            table.add_column(_plain(column), overflow="fold")
         for row in part.rows:
             table.add_row(*(_plain(cell) for cell in row))
         console.print()

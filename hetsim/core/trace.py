@@ -12,6 +12,7 @@ from math import inf
 from typing import Any, NamedTuple
 
 from hetsim.core.quantities import Bytes, Flops, Fraction, Joules, Seconds
+from hetsim.core.table import Rows
 
 BASE_KINDS = ("idle", "sleep", "off", "radio_idle")
 """Kinds of energy a node draws for being there; every other kind is work above that."""
@@ -142,7 +143,7 @@ class Trace:
         counters: in order of time.
         notes: in order of time.
         rounds: rows of `rounds.parquet` (keys as in the file).
-        devices: rows of `devices.parquet` (keys as in the file).
+        devices: rows of `devices.parquet` (keys as in the file); a list, or a table of very many.
         summary: content of `summary.json`.
         spec: the resolved spec, plain JSON values.
         provenance: content of `provenance.json`.
@@ -150,13 +151,14 @@ class Trace:
         critical: rows of `critical.parquet` (keys as in the file).
         views: rows of `views.parquet` (keys as in the file); mostly none.
         made: values that were paid for, by operation; not in the files.
+        played: how clients' scripts were played, and why, in a line; not in the files.
     """
 
     spans: list[Span] = field(default_factory=list[Span])
     counters: list[Counter] = field(default_factory=list[Counter])
     notes: list[Note] = field(default_factory=list[Note])
     rounds: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
-    devices: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    devices: Rows = field(default_factory=list[dict[str, Any]])
     summary: dict[str, Any] = field(default_factory=dict[str, Any])
     spec: dict[str, Any] = field(default_factory=dict[str, Any])
     provenance: dict[str, Any] = field(default_factory=dict[str, Any])
@@ -164,6 +166,7 @@ class Trace:
     critical: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     views: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     made: dict[str, int] = field(default_factory=dict[str, int])
+    played: str = ""
 
     def count(self, t: Seconds, actor: str, track: str, value: float) -> None:
         """Record that a quantity keeps `value` from `t` on."""

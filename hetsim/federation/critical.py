@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from hetsim.core.quantities import Fraction, Seconds
+from hetsim.core.table import unlike
 from hetsim.core.trace import Participation, Span, Trace
 
 KINDS = (
@@ -50,7 +51,7 @@ class Spans:
 
     Attributes:
         by_serial: every span, in the order of the trace.
-        roles: of every node.
+        roles: of every node that is no device.
         server: name of the server.
     """
 
@@ -65,7 +66,9 @@ class Spans:
                 span = span._replace(t0=begin, t1=span.t1 if over else begin + span.held)
                 begin = span.t1
             self.by_serial[span.serial] = span
-        self.roles: dict[str, str] = {row["device"]: row["role"] for row in trace.devices}
+        self.roles: dict[str, str] = {
+            row["device"]: row["role"] for row in unlike(trace.devices, role="device")
+        }
         servers = (name for name, role in self.roles.items() if role == "server")
         self.server = next(servers, "server")
 

@@ -21,12 +21,15 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from hetsim.core.quantities import Fraction
 from hetsim.core.trace import Trace
 
-_QUARTER, _TENTH = 0.25, 0.1
-_DIGITS = 12
-"""To which rarities are told apart."""
+QUARTER, _TENTH = 0.25, 0.1
+ROUNDED = 12
+"""Digits to which rarities are told apart."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,11 +41,13 @@ class Holdings:
         labels: of each client, how many of its samples carry each label, in order of the labels.
         accuracy: of the final model on each label of the test set; None for one that the test set
             lacks. Empty if nothing was learned.
+        held: the same as `labels`, of a fleet in columns [devices, labels].
     """
 
     classes: Mapping[str, str] = field(default_factory=dict[str, str])
     labels: Mapping[str, Sequence[int]] = field(default_factory=dict[str, Sequence[int]])
     accuracy: Sequence[Fraction | None] = ()
+    held: NDArray[np.integer[Any]] = field(default_factory=lambda: np.empty((0, 0), int))
 
 
 def jain(amounts: Sequence[float]) -> Fraction | None:
@@ -68,7 +73,7 @@ def rarities(labels: Mapping[str, Sequence[int]]) -> dict[str, Fraction]:
     ]
     return {
         device: round(
-            sum(n * lack for n, lack in zip(counts, lacking, strict=True)) / sum(counts), _DIGITS
+            sum(n * lack for n, lack in zip(counts, lacking, strict=True)) / sum(counts), ROUNDED
         )
         for device, counts in held.items()
     }
@@ -79,7 +84,7 @@ def label_rare(rarity: Mapping[str, Fraction]) -> set[str]:
     if not rarity:
         return set()
     ranked = sorted(rarity.values(), reverse=True)
-    cut, least = ranked[ceil(_QUARTER * len(ranked)) - 1], ranked[-1]
+    cut, least = ranked[ceil(QUARTER * len(ranked)) - 1], ranked[-1]
     return {
         device for device, score in rarity.items() if score > least and score >= cut
     }  # fmt: skip

@@ -15,9 +15,12 @@ from typing import Any
 
 from hetsim.core.errors import CAUSES
 from hetsim.core.quantities import WATT_HOUR, Joules, Seconds
+from hetsim.core.table import Table, total
 from hetsim.core.trace import ROLES, Trace
+from hetsim.federation import columns_books
 from hetsim.federation.bottlenecks import bottlenecks
 from hetsim.federation.client import Client
+from hetsim.federation.columns import Crowd
 from hetsim.federation.critical import Spans, blame, critical_paths, round_columns
 from hetsim.federation.fairness import Holdings, device_columns, fairness
 from hetsim.federation.run import Run
@@ -31,6 +34,11 @@ _COLUMNS = {
     "idle_j": ("idle", "sleep", "off"), "radio_idle_j": ("radio_idle",), "loss_j": ("loss",),
 }  # fmt: skip
 """Kinds of energy in each column of a node's row; a row's columns add up to its energy."""
+_OF_OTHERS = {
+    "device_class": "", "samples": 0, "asked": 0, "updates_used": 0, "rarity": None,
+    "expected_accuracy": None,
+}  # fmt: skip
+"""What `hetsim.federation.fairness` says of a node that is no device."""
 
 
 def settle_up(
@@ -48,7 +56,8 @@ def settle_up(
         end: simulated seconds of the whole run.
         scores: {"accuracy": ..., "loss": ...} of the evaluated rounds; empty if none was computed.
         targets: accuracies whose first crossing is reported.
-        heads: name, method, seed, spec_hash and model_hash of the run.
+        heads: name, method, seed, spec_hash and model_hash of the run, and what stood in for
+            learning.
         holdings: what the clients are and hold, and how good the final model is on it.
     """
     trace = run.kernel.trace
@@ -57,26 +66,33 @@ def settle_up(
         if score:
             row["accuracy"], row["loss"] = score["accuracy"], score["loss"]
     trace.rounds = run.rows
-    trace.devices = _rows(run, end)
-    device_columns(trace, holdings)
+    if isinstance(run, Crowd):
+        others = [{**row, **_OF_OTHERS} for row in _rows(run)]
+        trace.devices = columns_books.device_table(run, others, _COLUMNS, holdings.held)
+    else:
+        trace.devices = _rows(run)
+        device_columns(trace, holdings)
     trace.summary = _summary(run, trace, end, targets, heads)
     spans = Spans(trace)
     trace.critical = critical_paths(trace, spans)
     round_columns(trace)
+    crowd = run if isinstance(run, Crowd) else None
+    links = columns_books.links(crowd, spans) if crowd else bottlenecks(run.kernel, spans)
     trace.summary |= {
         "blame": blame(trace),
-        "what_if": what_if(
-            trace, spans, bottlenecks(run.kernel, spans), side_by_side=run.side_by_side
-        ),
+        "what_if": what_if(trace, spans, links, side_by_side=run.side_by_side),
         "wasted": wasted(trace, spans),
-        "fairness": fairness(trace),
+        "fairness": columns_books.fairness(trace.devices, len(crowd.roll))
+        if crowd and isinstance(trace.devices, Table)
+        else fairness(trace),
     }
     for row in trace.rounds:
         del row["last"]  # from here on, critical.parquet tells it
 
 
-def _rows(run: Run, end: Seconds) -> list[dict[str, Any]]:
-    clients = {client.id: client for client in run.clients}
+def _rows(run: Run) -> list[dict[str, Any]]:
+    """Rows of all nodes of the kernel."""
+    clients = {} if isinstance(run, Crowd) else {client.id: client for client in run.clients}
     up: dict[str, float] = {}
     down: dict[str, float] = {}
     for span in run.kernel.trace.spans:
@@ -127,10 +143,14 @@ def _summary(
 ) -> dict[str, Any]:
     kinds: dict[str, Joules] = {"compute": 0.0, "memory": 0.0, "radio": 0.0, "idle": 0.0}
     roles: dict[str, Joules] = dict.fromkeys(ROLES, 0.0)
-    for node in run.kernel.nodes.values():
-        for kind, joules in node.energy.items():
+    drawn = [(node.role, node.energy) for node in run.kernel.nodes.values()]
+    if isinstance(run, Crowd):
+        drawn.append(("device", columns_books.kinds(run)))
+    for role, energy in drawn:
+        for kind, joules in energy.items():
             kinds[kind] = kinds.get(kind, 0.0) + joules
-        roles[node.role] += node.total
+        roles[role] += sum(energy.values())
+    rows = trace.devices
     reached = {target: _first(trace.rounds, target) for target in targets}
     scored = [row for row in trace.rounds if row["accuracy"] is not None]
     return {
@@ -139,8 +159,8 @@ def _summary(
         "simulated_s": end,
         "energy_j": {"total": sum(kinds.values()), **kinds},
         "energy_by_role_j": roles,
-        "active_j": sum(row["active_j"] for row in trace.devices),
-        "participant_j": sum(row["participant_j"] for row in trace.devices),
+        "active_j": total(rows, "active_j"),
+        "participant_j": total(rows, "participant_j"),
         "bytes_up": sum(row["bytes_up"] for row in trace.rounds),
         "bytes_down": sum(row["bytes_down"] for row in trace.rounds),
         "accuracy": scored[-1]["accuracy"] if scored else None,
@@ -148,11 +168,9 @@ def _summary(
         "loss": scored[-1]["loss"] if scored and isfinite(scored[-1]["loss"]) else None,
         "time_to": {str(target): row and row[0] for target, row in reached.items()},
         "energy_to": {str(target): row and row[1] for target, row in reached.items()},
-        "dropouts": {
-            cause: sum(client.dropped[cause] for client in run.clients) for cause in CAUSES
-        },
-        "devices": len(run.clients),
-        "device_rounds": sum(client.rounds_done for client in run.clients),
+        "dropouts": {cause: int(total(rows, f"dropped_{cause}")) for cause in CAUSES},
+        "devices": len(run.roll if isinstance(run, Crowd) else run.clients),
+        "device_rounds": int(total(rows, "rounds_done")),
         "trace_hash": trace.hash(),
     }
 

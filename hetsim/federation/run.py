@@ -50,6 +50,12 @@ Within = Callable[[Sequence[Client]], Seconds]
 """How many seconds those who are asked together have."""
 
 
+def anybody(client: Client) -> bool:
+    """Whoever is there may be asked."""
+    del client
+    return True
+
+
 class Method(Protocol):
     """A federated learning method: its settings are its fields.
 
@@ -76,6 +82,9 @@ class Pace(Protocol):
     """Settings of how many are asked and how long the server waits.
 
     One that looks at learned values says so by an attribute `observes`; cost-only runs refuse it.
+    One whose server steps are other than to ask one cohort and to take in all it delivers may say
+    how many it asks and takes in of those who are able to, if nobody is late or lost:
+    `updates(cohort, able) -> (asked, taken)`.
     """
 
     @property
@@ -125,6 +134,10 @@ class Workbench(Protocol):
     @property
     def read(self) -> int:
         """See above."""
+        ...
+
+    def scoring(self, ref: Ref[Any], step: int) -> None:
+        """It is how good the server's model is after this server step: a surrogate may know."""
         ...
 
     def want(self, ref: Ref[Any], *, keep: bool = False) -> None:
@@ -260,7 +273,7 @@ class Run:
         """Whether there is a next round: no limit reached, and somebody left to ask."""
         if self.round >= self.stop.rounds or self._reached or self.now >= self.stop.time:
             return False
-        if any(client.hopeful for client in self.clients):
+        if self.hope():
             return True
         self.kernel.note(self.server.id, "end", "no client is left to ask")
         return False
@@ -414,7 +427,7 @@ class Run:
     async def select(
         self,
         count: int,
-        among: Callable[[Client], bool] = lambda client: True,
+        among: Callable[[Client], bool] = anybody,
         *,
         deadline: Seconds = inf,
     ) -> list[Client]:
@@ -432,7 +445,7 @@ class Run:
             await self.wait()
         return []
 
-    def hope(self, among: Callable[[Client], bool] = lambda client: True) -> bool:
+    def hope(self, among: Callable[[Client], bool] = anybody) -> bool:
         """Whether anybody may yet be asked, and before the run's time is over."""
         if self.now >= self.stop.time:
             return False
@@ -441,7 +454,7 @@ class Run:
     async def choose(
         self,
         count: int,
-        among: Callable[[Client], bool] = lambda client: True,
+        among: Callable[[Client], bool] = anybody,
         *,
         deadline: Seconds = inf,
     ) -> list[Client]:
@@ -451,9 +464,7 @@ class Run:
         if not free or count < 1:
             return []
         await self._hear()
-        name = (self.round, self._choices) if self._choices else (self.round,)
-        self._choices += 1
-        about = Situation(self.now, self.round, rng(self.seed, "sim/selection", *name))
+        about = self._situation()
         candidates = self.roster.candidates(free)
         chooser = self._chooser
         polled = chooser.poll(candidates, count, about) if isinstance(chooser, Poller) else []
@@ -467,6 +478,12 @@ class Run:
         elif candidates:
             self._pass_over(free)
         return [self.roster.client(candidate) for candidate in chosen]
+
+    def _situation(self) -> Situation:
+        """When a choice is made that is made now, with draws of its own."""
+        name = (self.round, self._choices) if self._choices else (self.round,)
+        self._choices += 1
+        return Situation(self.now, self.round, rng(self.seed, "sim/selection", *name))
 
     def _pass_over(self, free: Iterable[Client]) -> None:
         """Nobody was chosen of those who are free; that must be able to change.
@@ -683,7 +700,9 @@ class Run:
         """How good what is used is."""
         assert self._said
         used, _ = self._said
-        return ops.mean_score([ops.evaluate(each, self._test) for each in used])
+        score = ops.mean_score([ops.evaluate(each, self._test) for each in used])
+        self.lab.scoring(score, self.round)
+        return score
 
     def finish(self, end: Seconds) -> None:
         """Close the books, and measure the last round's model too.
@@ -695,8 +714,7 @@ class Run:
             up, down = self._moved()
             self.rows[-1]["bytes_up"] += up
             self.rows[-1]["bytes_down"] += down
-        waiting = [] if self.side_by_side else [client for client in self.clients if client.errand]
-        for client in waiting:  # delivered, and no server step has taken it in
+        for client in self._under_way():  # delivered, and no server step has taken it in
             if client.errand and client.errand.participation.outcome == "done":
                 self._let_go(client, None, end)
         if self.rows:
@@ -803,7 +821,7 @@ class Run:
 
     def _close(self, model: Ref[Any]) -> None:
         now = self.now
-        energy = sum(node.drawn(now) for node in self.kernel.nodes.values())
+        energy = self._spent(now)
         up, down = self._moved()
         row = {
             "round": self.round,
@@ -822,10 +840,22 @@ class Run:
         self.rows.append(row)
         self._t0, self._drawn = now, energy
         self._participants = self._dropped = self._choices = 0
-        self._away = sum(not client.present for client in self.clients)
+        self._away = self._absent()
         self.round += 1
         self.kernel.round = self.round
         self._show()
+
+    def _under_way(self) -> list[Client]:
+        """Clients that are asked for something when the run ends."""
+        return [] if self.side_by_side else [each for each in self.clients if each.errand]
+
+    def _spent(self, now: Seconds) -> Joules:
+        """All joules of all nodes up to now."""
+        return sum(node.drawn(now) for node in self.kernel.nodes.values())
+
+    def _absent(self) -> int:
+        """How many clients cannot take part at present."""
+        return sum(not client.present for client in self.clients)
 
     def _moved(self) -> tuple[Bytes, Bytes]:
         """Bytes uploaded and downloaded by segments that ended since this was last asked."""

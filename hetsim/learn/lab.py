@@ -61,6 +61,9 @@ class Lab:
         """Values that were read, of all operations."""
         return self.from_store.total()
 
+    def scoring(self, ref: Ref[Any], step: int) -> None:
+        """What a value means makes no difference to who computes it."""
+
     def want(self, ref: Ref[Any], *, keep: bool = False) -> None:
         """Say that a value's use is certain; it is computed now or later.
 
@@ -217,35 +220,64 @@ class Lab:
 
 
 class CostOnlyLab:
-    """Computes nothing: time and joules come from costs alone."""
+    """Computes nothing: time and joules come from costs alone.
+
+    With a surrogate it knows how good the server's model would be, and nothing else.
+    """
 
     tag, read = "none", 0
 
-    def __init__(self) -> None:
+    def __init__(self, surrogate: Callable[[int], Mapping[str, Any]] | None = None) -> None:
+        """A lab.
+
+        Args:
+            surrogate: the score (`ops.Score`) of the server's model after a server step, from 0.
+        """
+        self._surrogate = surrogate
+        self._told: dict[str, Mapping[str, Any]] = {}
         self.executed: Counter[str] = Counter()
         self.from_store: Counter[str] = Counter()
         self.asked = self.computed = 0.0
         self.told: Callable[[], None] = lambda: None
+
+    def scoring(self, ref: Ref[Any], step: int) -> None:
+        """Say that `ref` is how good the server's model is after `step`.
+
+        A model that has not changed since an earlier step keeps its score.
+        """
+        if self._surrogate:
+            self._told.setdefault(ref.key, self._surrogate(step))
 
     def want(self, ref: Ref[Any], *, keep: bool = False) -> None:
         """Let go of what the value would be computed from."""
         object.__setattr__(ref, "inputs", ())
 
     def settle(self, refs: Sequence[Ref[Any]]) -> list[Any]:
-        """Refuse.
+        """What the surrogate says.
 
         Raises:
-            NeedsLearning: always.
+            NeedsLearning: one is no score of the server's model, or there is no surrogate.
         """
-        names = ", ".join(sorted({ref.op for ref in refs}))
-        raise NeedsLearning(
-            f"a script observes a learned value ({names}), and a cost-only run computes none\n"
-            "    Run without --cost-only, or choose a method, selection and stop rule that observe "
-            "nothing (stop after rounds or time, not at an accuracy)."
-        )
+        names = ", ".join(sorted({ref.op for ref in refs if ref.key not in self._told}))
+        if names and self._surrogate:
+            raise NeedsLearning(
+                f"a script observes a learned value ({names}), and a surrogate tells accuracy and "
+                "loss of the server's model alone\n"
+                "    Run without surrogate and --cost-only, or choose a method and a selection "
+                "that observe nothing else."
+            )
+        if names:
+            raise NeedsLearning(
+                f"a script observes a learned value ({names}), and a cost-only run computes none\n"
+                "    Run without --cost-only, or choose a method, selection and stop rule that "
+                "observe nothing (stop after rounds or time; at an accuracy with a recorded run: "
+                "--surrogate RUN_DIR)."
+            )
+        return [self._told[ref.key] for ref in refs]
 
-    def peek(self, ref: Ref[Any]) -> None:
-        """There is never a value."""
+    def peek(self, ref: Ref[Any]) -> Mapping[str, Any] | None:
+        """What the surrogate says, if it does."""
+        return self._told.get(ref.key)
 
     def drain(self) -> None:
         """Nothing is pending."""

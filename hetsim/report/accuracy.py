@@ -7,7 +7,8 @@ from itertools import accumulate
 from typing import Any, Literal
 
 from hetsim.core.trace import Trace
-from hetsim.report.base import Column, Figure, Section, table
+from hetsim.report.answers import borrowed
+from hetsim.report.base import Column, Figure, Section, table, text
 from hetsim.report.numbers import (
     NONE,
     Scale,
@@ -45,12 +46,25 @@ def section(trace: Trace) -> Section:
         lead=_lead(trace, scores),
         body=f'<div class="pair">{"".join(each.html() for each in figures)}</div>'
         f"{_targets(trace)}"
+        f"{_borrowed(trace)}"
         '<p class="note">Accuracy is the share of held-out test samples that the global model '
         "classifies correctly. Each point is a round after which the model was evaluated. "
         "The evaluation stands outside the simulated world: it takes no simulated time and no "
         "joules unless the method's server pays for it. Energy is counted up to the end of the "
         "round, over all nodes, base power included.</p>",
         figures=figures,
+    )
+
+
+def _borrowed(trace: Trace) -> str:
+    """Whose accuracy it is, if not this run's."""
+    words = borrowed(trace.summary)
+    if not words:
+        return ""
+    return (
+        f'<p class="note"><b>Not learned in this run</b> ({text(words)}): accuracy and loss after '
+        "each round are what the recorded run had after as many, by a straight line between its "
+        "evaluations, and from chance before the first (assumed).</p>"
     )
 
 
@@ -69,7 +83,8 @@ def figure(trace: Trace, against: Literal["time", "joules"] = "time") -> Figure:
 
 def _lead(trace: Trace, scores: list[float]) -> str:
     best = max(scores)
-    lead = f"The model ended at <b>{score(scores[-1])}</b>"
+    whose = "By the recorded run, the" if borrowed(trace.summary) else "The"
+    lead = f"{whose} model ended at <b>{score(scores[-1])}</b>"
     lead += "" if best <= scores[-1] else f"; its best was {score(best)}"
     for target, reached in trace.summary["time_to"].items():
         if reached is None:
@@ -107,12 +122,13 @@ def _figure(
     trace: Trace, name: str, x: list[float], scores: list[float], scale: Scale, axis: str
 ) -> Figure:
     xs = rounded(value * scale.factor for value in x)
+    surrogate = "of a surrogate, not learned, " if borrowed(trace.summary) else ""
     marks = len(xs) <= _MARKERS
     numbers = [row["round"] for row in trace.rounds if row["accuracy"] is not None]
     curve: dict[str, Any] = {
         "type": "scatter", "mode": "lines+markers" if marks else "lines", "x": xs,
         "y": rounded(scores, 5), "customdata": numbers, "cliponaxis": False,
-        "line": {"color": "$line", "width": 2},
+        "line": {"color": "$line", "width": 2, **({"dash": "dot"} if surrogate else {})},
         "marker": {"color": "$line", "size": 6 if len(xs) <= 60 else 4},
         "hovertemplate": f"round %{{customdata}}: %{{y:.3f}}<br>%{{x:,.4g}} {scale.unit}"
         "<extra></extra>",
@@ -134,8 +150,9 @@ def _figure(
     ]  # fmt: skip
     return Figure(
         name=f"accuracy-{name}",
-        title=f"Accuracy <span>against {axis}{', targets dashed' if targets else ''}</span>",
-        label=f"Accuracy against {axis}: {count(len(xs), 'evaluation')}, "
+        title=f"Accuracy <span>{surrogate}against {axis}{', targets dashed' if targets else ''}"
+        "</span>",
+        label=f"Accuracy {surrogate}against {axis}: {count(len(xs), 'evaluation')}, "
         f"the last is {score(scores[-1])}.",
         data=[curve],
         layout={

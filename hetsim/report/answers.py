@@ -22,6 +22,20 @@ def unscored(summary: Mapping[str, Any]) -> str:
     return "cost only" if summary["model_hash"] is None else "not evaluated"
 
 
+def borrowed(summary: Mapping[str, Any]) -> str:
+    """Whose accuracy a run shows that learned nothing; empty for one that shows its own."""
+    surrogate = summary.get("surrogate")
+    if surrogate is None or summary["accuracy"] is None:
+        return ""
+    words = f"surrogate: recorded run {surrogate['run']}, seed {surrogate['seed']}"
+    if surrogate["unlike"]:
+        words += f", unlike in {', '.join(surrogate['unlike'])}"
+    if surrogate["rounds_beyond"]:
+        beyond = count(surrogate["rounds_beyond"], "round")
+        words += f"; its last value stands for {beyond} beyond its end"
+    return words.replace(SPACE, " ")
+
+
 def answers(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Questions and answers, in plain text, from the content of `summary.json`."""
     spent = summary["energy_j"]
@@ -42,6 +56,7 @@ def answers(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
         good = unscored(summary)
     else:
         good = ", ".join([f"accuracy {summary['accuracy']:.3f}", *reached])
+        good += f" ({words})" if (words := borrowed(summary)) else ""
     by_role = f" ({shares})" if shares else ""
     above = joules(summary["active_j"])
     rounds = count(summary["rounds"], "round")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hetsim.core.errors import CAUSES
+from hetsim.core.table import unlike
 from hetsim.core.trace import Trace
 from hetsim.report.base import Column, Section, table, text, warning
 from hetsim.report.numbers import count, duration
@@ -51,28 +52,34 @@ def ended(trace: Trace) -> str:
 
 def section(trace: Trace) -> Section:
     """The section "Dropouts"."""
-    devices = [row for row in trace.devices if row["role"] == "device"]
-    touched = [row for row in devices if dropped(row) or row["excluded"]]
-    body = ended(trace) + _causes(trace) + _devices(touched) + _events(trace)
+    hit = touched(trace)
+    body = ended(trace) + _causes(trace) + _devices(hit) + _events(trace)
     return Section(
-        name="dropouts", title="Who dropped out, and why", lead=_lead(devices), body=body
+        name="dropouts", title="Who dropped out, and why", lead=_lead(trace, hit), body=body
     )
 
 
-def _lead(devices: list[dict[str, Any]]) -> str:
+def touched(trace: Trace) -> list[dict[str, Any]]:
+    """Rows of the devices that a misfortune dropped, or that could not take part."""
+    usual = {f"dropped_{cause}": 0 for cause in CAUSES if cause != "surplus"}
+    return unlike(trace.devices, excluded="", **usual)
+
+
+def _lead(trace: Trace, devices: list[dict[str, Any]]) -> str:
+    """What became of all, `devices` being those that were touched."""
     cuts = sum(cut(row) for row in devices)
-    done = sum(row["rounds_done"] for row in devices)
+    done = trace.summary["device_rounds"]
     excluded = sum(bool(row["excluded"]) for row in devices)
     hit = sum(cut(row) > 0 for row in devices)
     if cuts:
         lead = f"{count(done, 'contribution')} arrived and <b>{count(cuts)}</b> "
         lead += "was" if cuts == 1 else "were"
-        lead += f" cut short, on {count(hit, 'device')} of {count(len(devices))}. "
+        lead += f" cut short, on {count(hit, 'device')} of {count(trace.summary['devices'])}. "
     elif done:
         lead = f"Nobody dropped out: {count(done, 'contribution')} started and arrived. "
     else:
         lead = "No device started a contribution. "
-    if surplus := sum(row["dropped_surplus"] for row in devices):
+    if surplus := trace.summary["dropouts"]["surplus"]:
         lead += f"{count(surplus, 'more', 'more')} {'was' if surplus == 1 else 'were'} "
         lead += "not waited for, because others had delivered enough. "
     if excluded:
@@ -119,7 +126,7 @@ def _devices(touched: list[dict[str, Any]]) -> str:
 
 def _events(trace: Trace) -> str:
     """What happened when, without what the tables of devices already say."""
-    known = {(row["device"], row["excluded"]) for row in trace.devices}
+    known = {(row["device"], row["excluded"]) for row in unlike(trace.devices, excluded="")}
     notes = [
         note for note in trace.notes
         if note.cause != "level" and (note.actor, note.text) not in known

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hetsim.core.quantities import Joules
+from hetsim.core.table import sums
 from hetsim.core.trace import BASE_KINDS, Trace
 from hetsim.report import flows
 from hetsim.report.base import Column, Figure, Section, table, text, warning
@@ -39,15 +40,12 @@ class Group:
         kinds: joules by kind; they add up to the total.
     """
 
-    def __init__(self, rows: Sequence[dict[str, Any]]) -> None:
-        first = rows[0]
-        self.role, self.profile, self.scope = first["role"], first["profile"], first["power_scope"]
-        self.nodes = len(rows)
-        self.total: Joules = sum(row["energy_j"] for row in rows)
-        self.active: Joules = sum(row["active_j"] for row in rows)
-        self.kinds: dict[str, Joules] = {
-            kind: sum((row[f"{kind}_j"] for row in rows), 0.0) for kind in KINDS
-        }
+    def __init__(self, of: tuple[str, str, str], sums: Mapping[str, float]) -> None:
+        self.role, self.profile, self.scope = of
+        self.nodes = int(sums[""])
+        self.total: Joules = sums["energy_j"]
+        self.active: Joules = sums["active_j"]
+        self.kinds: dict[str, Joules] = {kind: sums[f"{kind}_j"] for kind in KINDS}
 
     @property
     def name(self) -> str:
@@ -57,10 +55,10 @@ class Group:
 
 def groups(trace: Trace) -> list[Group]:
     """Nodes grouped by role, profile and scope, the largest consumer first."""
-    rows: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
-    for row in trace.devices:
-        rows.setdefault((row["role"], row["profile"], row["power_scope"]), []).append(row)
-    return sorted((Group(of) for of in rows.values()), key=lambda group: -group.total)
+    columns = ("energy_j", "active_j", *(f"{kind}_j" for kind in KINDS))
+    found = sums(trace.devices, ("role", "profile", "power_scope"), columns)
+    parts = [Group((role, profile, scope), of) for (role, profile, scope), of in found.items()]
+    return sorted(parts, key=lambda group: -group.total)
 
 
 def meanings(trace: Trace) -> dict[str, str]:
@@ -223,7 +221,9 @@ def _spent(parts: Sequence[Group]) -> str:
 
 def _roles(trace: Trace) -> str:
     roles = trace.summary["energy_by_role_j"]
-    nodes = Counter(row["role"] for row in trace.devices)
+    nodes = Counter(
+        {role: int(of[""]) for (role,), of in sums(trace.devices, ("role",), ()).items()}
+    )
     kept = [role for role in roles if nodes[role] or roles[role]]
     total = trace.summary["energy_j"]["total"]
     return table(

@@ -12,6 +12,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from hetsim.core.quantities import Seconds
+from hetsim.core.table import Table, unlike
 from hetsim.core.trace import Span, Trace
 
 _BARS = 2800
@@ -100,7 +101,10 @@ def _actors(trace: Trace) -> list[str]:
     worked: dict[str, Seconds] = defaultdict(float)
     for span in trace.spans:
         worked[span.actor] += span.t1 - span.t0
-    ranked = sorted(trace.devices, key=lambda row: _ORDER.index(row["role"]))
+    rows = trace.devices
+    if isinstance(rows, Table):
+        rows = unlike(rows, asked=0, role="device")
+    ranked = sorted(rows, key=lambda row: _ORDER.index(row["role"]))
     listed = [row["device"] for row in ranked if row["device"] in worked]
     listed += sorted(worked.keys() - set(listed))
     if len(listed) <= _ACTORS:

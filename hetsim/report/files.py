@@ -93,7 +93,7 @@ def read(folder: Path) -> Trace:
         counters=[Counter(*row) for row in _tuples(folder / "counters.parquet", tables.COUNTERS)],
         notes=[Note(*row) for row in _tuples(folder / "notes.parquet", tables.NOTES)],
         rounds=tables.read_rows(folder / "rounds.parquet", tables.ROUNDS),
-        devices=tables.read_rows(folder / "devices.parquet", tables.DEVICES),
+        devices=tables.read_many(folder / "devices.parquet", tables.DEVICES),
         summary=summary,
         spec=spec,
         provenance=provenance,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 from hetsim.core.quantities import Joules
+from hetsim.core.table import sums
 from hetsim.core.trace import Trace
 from hetsim.report.base import Figure, text
 from hetsim.report.kinds import KINDS
@@ -26,22 +27,23 @@ def flows(trace: Trace) -> tuple[dict[tuple[str, str], Joules], dict[tuple[str, 
 
     A box is a profile of devices, or of another role; small ones share the box "other nodes".
     """
+    columns = ("energy_j", "supplied_j", *(f"{kind}_j" for kind in KINDS))
+    parts = sums(trace.devices, ("role", "profile"), columns, known="battery_end_wh")
     totals: dict[str, Joules] = defaultdict(float)
-    for row in trace.devices:
-        totals[_box(row["role"], row["profile"])] += row["energy_j"]
+    for (role, profile, _), of in parts.items():
+        totals[_box(role, profile)] += of["energy_j"]
     ranked = sorted(totals, key=lambda box: (-totals[box], box))
     kept = set(ranked if len(ranked) <= _PROFILES + 1 else ranked[:_PROFILES])
     drawn: dict[tuple[str, str], Joules] = defaultdict(float)
     spent: dict[tuple[str, str], Joules] = defaultdict(float)
-    for row in trace.devices:
-        name = _box(row["role"], row["profile"])
+    for (role, profile, battery), of in parts.items():
+        name = _box(role, profile)
         box = name if name in kept else "other nodes"
-        battery = row["battery_end_wh"] is not None
-        supplied = row["supplied_j"] if battery else 0.0
+        supplied = of["supplied_j"] if battery else 0.0
         drawn["supplied", box] += supplied
-        drawn["battery" if battery else "mains", box] += row["energy_j"] - supplied
+        drawn["battery" if battery else "mains", box] += of["energy_j"] - supplied
         for kind in KINDS:
-            spent[box, kind] += row[f"{kind}_j"]
+            spent[box, kind] += of[f"{kind}_j"]
     return (
         {pair: value for pair, value in drawn.items() if value > 0.0},
         {pair: value for pair, value in spent.items() if value > 0.0},

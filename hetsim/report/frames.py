@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from hetsim.core.errors import SpecError
 from hetsim.core.quantities import Joules
+from hetsim.core.table import column
 from hetsim.core.trace import BASE_KINDS, Trace
 from hetsim.report import tables
 from hetsim.report.kinds import KINDS
@@ -33,7 +34,9 @@ def rounds(trace: Trace) -> pd.DataFrame:
 
 def devices(trace: Trace) -> pd.DataFrame:
     """One row a node that draws power, by its name; columns of `devices.parquet`."""
-    return _of_rows(tables.DEVICES, trace.devices).set_index("device")
+    rows = trace.devices
+    values = [column(rows, name) for name in tables.DEVICES]
+    return _frame(tables.DEVICES, values).set_index("device")
 
 
 def spans(trace: Trace) -> pd.DataFrame:

@@ -17,7 +17,8 @@ _ASSUMED = (
     "Links and radio cells are shared as fluids: flows get rates; packets are not simulated one "
     "by one.",
     "Within a segment of work the power is constant; shorter peaks are averaged.",
-    "Training is real where an accuracy is shown: the same updates that a device would compute "
+    "Training is real where an accuracy is shown (but for that of a surrogate, which says so): "
+    "the same updates that a device would compute "
     "are computed on the host, and how long the host takes has no effect on any number here.",
 )
 

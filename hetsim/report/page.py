@@ -19,9 +19,9 @@ from hetsim.report import (
     timeline,
     waste,
 )
-from hetsim.report.answers import unscored
+from hetsim.report.answers import borrowed, unscored
 from hetsim.report.base import document, text
-from hetsim.report.dropouts import cut, ended, misfortunes
+from hetsim.report.dropouts import cut, ended, misfortunes, touched
 from hetsim.report.numbers import count, duration, joules, score, share, size, watt_hours
 
 
@@ -58,7 +58,8 @@ def answer(trace: Trace) -> str:
         f"{count(drops, 'dropout')}" if drops else "nobody dropped out",
         f"no accuracy ({unscored(summary)})"
         if summary["accuracy"] is None
-        else f"accuracy {score(summary['accuracy'])}",
+        else f"accuracy {score(summary['accuracy'])}"
+        + (" (surrogate, not learned)" if borrowed(summary) else ""),
     ]
     return ", ".join(parts) + "."
 
@@ -108,10 +109,10 @@ def _energy(trace: Trace) -> str:
 def _dropouts(trace: Trace) -> str:
     causes = trace.summary["dropouts"]
     drops = misfortunes(causes)
-    devices = [row for row in trace.devices if row["role"] == "device"]
+    devices = touched(trace)
     cuts = sum(cut(row) for row in devices)
     excluded = sum(bool(row["excluded"]) for row in devices)
-    started = sum(row["rounds_done"] for row in devices) + cuts
+    started = trace.summary["device_rounds"] + cuts
     lines = [f"{text(cause)} <b>{count(n)}</b>" for cause, n in causes.items() if n]
     lines = [", ".join(lines)] if lines else []
     if started:
@@ -132,8 +133,9 @@ def _quality(trace: Trace) -> str:
             return _key("How good", "not learned", "cost only: time and joules were simulated")
         return _key("How good", "not evaluated", "no round ended in an evaluation of the model")
     best = score(summary["best_accuracy"])
-    lines = [f"accuracy after the last evaluated round; best <b>{best}</b>"]
+    lines = [f"<b>not learned</b>; {text(words)}"] if (words := borrowed(summary)) else []
+    lines += [f"accuracy after the last evaluated round; best <b>{best}</b>"]
     for target, reached in summary["time_to"].items():
         when = "not reached" if reached is None else f"after {duration(reached)}"
         lines.append(f"<b>{float(target):g}</b> {when}")
-    return _key("How good", score(summary["accuracy"]), *lines[:4])
+    return _key("How good", score(summary["accuracy"]), *lines[:5])

@@ -16,6 +16,7 @@ from itertools import islice
 from typing import Any, BinaryIO
 
 from hetsim.core.quantities import Seconds
+from hetsim.core.table import Table, column, unlike
 from hetsim.core.trace import Span, Trace
 
 _ROUNDS = 0
@@ -39,7 +40,7 @@ def write(file: BinaryIO, trace: Trace) -> None:
 def events(trace: Trace) -> Iterator[dict[str, Any]]:
     """Every event: names of the groups, rounds, spans, counters, notes."""
     groups = _groups(trace)
-    roles = {str(row["device"]): str(row["role"]) for row in trace.devices}
+    roles = {row["device"]: row["role"] for row in unlike(trace.devices, role="device")}
     yield _name(_ROUNDS, "rounds")
     for actor, group in groups.items():
         yield _name(group, actor)
@@ -48,7 +49,7 @@ def events(trace: Trace) -> Iterator[dict[str, Any]]:
     for span, lane in lanes(trace.spans):
         yield {
             "ph": "X", "pid": groups[span.actor], "tid": lane, "name": span.kind,
-            "cat": roles.get(span.actor, "node"), **_interval(span.t0, span.t1),
+            "cat": roles.get(span.actor, "device"), **_interval(span.t0, span.t1),
             "args": {
                 "energy_j": span.energy, "size_b": span.size, "key": span.key,
                 "serial": span.serial, "peer": span.peer, "round": span.round,
@@ -82,8 +83,10 @@ def lanes(spans: list[Span]) -> Iterator[tuple[Span, int]]:
 
 def _groups(trace: Trace) -> dict[str, int]:
     """A number from 1 for each actor: nodes as in the device table, then others by name."""
-    named = [str(row["device"]) for row in trace.devices]
+    named = [str(name) for name in column(trace.devices, "device")]
     seen = {item.actor for rows in (trace.spans, trace.counters, trace.notes) for item in rows}
+    if isinstance(trace.devices, Table):
+        named = [name for name in named if name in seen]
     return {actor: i for i, actor in enumerate([*named, *sorted(seen.difference(named))], start=1)}
 
 

@@ -12,6 +12,7 @@ from itertools import zip_longest
 from typing import Any
 
 from hetsim.core.quantities import Seconds
+from hetsim.core.table import Table, column, unlike
 from hetsim.core.trace import Trace
 from hetsim.report.base import Section, save, text
 from hetsim.report.numbers import count, duration, rounded, significant, time_scale
@@ -37,7 +38,7 @@ Steps = list[tuple[Seconds, float]]
 def section(trace: Trace) -> Section | None:
     """The section "Power over time", or None without counters."""
     tracks: dict[str, dict[str, Steps]] = defaultdict(lambda: defaultdict(list))
-    for counter in trace.counters:
+    for counter in (each for each in trace.counters if each.track != "saturated"):
         tracks[counter.actor][counter.track].append((counter.t, counter.value))
     if not tracks:
         return None
@@ -112,10 +113,13 @@ def means(steps: Steps, end: Seconds, bins: int) -> list[float]:
 def _chosen(trace: Trace, actors: set[str]) -> list[str]:
     """The largest consumers, taken from each profile in turn; in the order of the device table."""
     ranked: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for row in sorted(trace.devices, key=lambda row: -row["energy_j"]):
+    rows = trace.devices
+    if isinstance(rows, Table):  # in which only nodes beside the devices have counters
+        rows = unlike(rows, role="device")
+    for row in sorted(rows, key=lambda row: -row["energy_j"]):
         if row["device"] in actors:
             ranked[row["role"], row["profile"]].append(row["device"])
-    listed = [row["device"] for row in trace.devices]
+    listed = [row["device"] for row in rows]
     turns = [name for turn in zip_longest(*ranked.values()) for name in turn if name]
     chosen = {*turns[:_NODES], *sorted(actors.difference(listed))[: max(_NODES - len(turns), 0)]}
     return [name for name in (*listed, *sorted(actors.difference(listed))) if name in chosen]
@@ -154,7 +158,7 @@ def _lead(trace: Trace, tracks: dict[str, dict[str, Steps]]) -> str:
 
 def _heat(trace: Trace) -> str:
     """A sentence on who was slowed down by heat, if anybody was."""
-    held = [row["throttled_s"] for row in trace.devices if row["throttled_s"]]
+    held = [seconds for seconds in column(trace.devices, "throttled_s") if seconds]
     if not held:
         return ""
     return f" Heat held back {count(len(held), 'device')}, one of them for {duration(max(held))}."

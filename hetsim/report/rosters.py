@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from hetsim.core.table import largest
 from hetsim.core.trace import Trace
 from hetsim.report.base import Column, Section, table
 from hetsim.report.chain import WORDS as BLAME
@@ -13,8 +14,9 @@ from hetsim.report.energy import HEADS
 from hetsim.report.kinds import KINDS
 from hetsim.report.numbers import NONE, count, every, fixed, score, significant, time_scale
 
-_DEVICES = 1000
-_ROUNDS = 2500
+_DEVICES = 500
+_ROUNDS = 1000
+"""Rows of the tables on the page; the Parquet files have all."""
 _CHARGED = {"supplied_j": "From charger or panel", "charged_j": "Into battery"}
 
 Row = dict[str, Any]
@@ -24,7 +26,7 @@ def devices(trace: Trace) -> Section:
     """The section with a row for each node."""
     rows = trace.devices
     if len(rows) > _DEVICES:
-        rows = sorted(rows, key=lambda row: -row["energy_j"])[:_DEVICES]
+        rows = largest(rows, "energy_j", _DEVICES)
     nodes = len(trace.devices)
     lead = count(nodes, "node")
     lead += "." if len(rows) == nodes else f"; the {count(len(rows))} that drew most are shown."

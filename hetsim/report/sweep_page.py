@@ -7,11 +7,11 @@ the choice of the seed alone does, where seeds were swept; and all points in a t
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from statistics import mean, stdev
 from typing import Any
 
+from hetsim.report import parallel
 from hetsim.report.base import Column, Figure, Section, document, legend, table, text, warning
 from hetsim.report.numbers import (
     NONE,
@@ -31,9 +31,6 @@ from hetsim.report.numbers import (
 _SEED = "seed"
 _SHOWN = 1000
 """Rows in the table of the page; the Parquet file has all."""
-_LINES = 1500
-"""Lines drawn across the axes."""
-_QUANTITY = re.compile(r"([-+]?[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)\s*(\D*)")
 _STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179,
             2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086)  # fmt: skip
 """97.5 % points of Student's t by degrees of freedom, from 1; beyond them the normal's 1.960."""
@@ -63,7 +60,7 @@ def render(name: str, axes: Sequence[str], rows: Sequence[Mapping[str, Any]], *,
     good = [row for row in rows if row["failed"] is None]
     results = _results(good)
     sections = [
-        _parallel(axes, good, results),
+        _lines(axes, good, results),
         _map(axes, good, results),
         _seeds(axes, good, results),
         _failures(axes, rows),
@@ -130,9 +127,14 @@ def _header(
     spans = [_span(column, good) for column in _ACROSS]
     answer = f"{size_of}: {'; '.join(filter(None, spans))}." if good else f"{size_of}."
     broken = warning("Not all points could go on.", f"{count(failed, 'point')} failed; see below.")
+    borrowed = sum(row.get("surrogate_hash") is not None for row in good)
+    broken = broken if failed else ""
+    if borrowed:
+        what = f"{count(borrowed, 'point')} took accuracy from a recorded run (a surrogate)."
+        broken += warning("Not all accuracies were learned.", what)
     return (
         f'<p class="kicker">What-if sweep</p><h1>{text(name)}</h1><p class="answer">{answer}</p>'
-        f'{broken if failed else ""}<div class="keys">'
+        f'{broken}<div class="keys">'
         f"<div><h2>Points</h2><div class=\"big\">{count(len(rows))}</div>"
         f"<p>{', '.join(f'<b>{text(key)}</b>' for key in axes)}</p></div>{keys}</div>"
     )  # fmt: skip
@@ -166,21 +168,6 @@ def _best(
 # --- figures that the page's own script draws -----------------------------------------------------
 
 
-def _dimension(key: str, values: Sequence[Any]) -> dict[str, Any]:
-    """An axis as numbers: of its values, of its quantities in their one unit, or of its names."""
-    plain: dict[str, Any] = {"key": key, "title": key, "unit": "", "names": None}
-    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
-        return plain | {"values": rounded(values)}
-    texts = [str(value).lower() if isinstance(value, bool) else str(value) for value in values]
-    found = [_QUANTITY.fullmatch(each) for each in texts]
-    units = {match.group(2) if match else None for match in found}
-    if len(units) == 1 and None not in units:
-        numbers = rounded(float(match.group(1)) for match in found if match)
-        return plain | {"values": numbers, "unit": units.pop()}
-    names = list(dict.fromkeys(texts))
-    return plain | {"values": [names.index(each) for each in texts], "names": names}
-
-
 def _result(column: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     values = [row[column] for row in rows]
     scale = _scale(column, values)
@@ -199,32 +186,15 @@ def _scale(column: str, values: Sequence[float | None]) -> Scale:
     return si_scale(top, "B") if column.startswith("bytes_") else Scale(1.0, "")
 
 
-def _parallel(
+def _lines(
     axes: Sequence[str], rows: Sequence[Mapping[str, Any]], results: Sequence[str]
 ) -> Section | None:
-    if not rows or not results:
-        return None
-    drawn = rows[:_LINES]
-    data = {
-        "axes": [_dimension(key, [row[key] for row in drawn]) for key in axes],
-        "results": [_result(name, drawn) for name in results],
-        "across": [name for name in _ACROSS if name in results],
-        "points": [row["point"] for row in drawn],
-    }
-    cut = "" if len(drawn) == len(rows) else (
-        f'<p class="note">Drawn are the first {count(_LINES)} points.</p>'
-    )  # fmt: skip
-    return Section(
-        name="lines",
-        title="All points",
-        lead="Each line is a point, from its settings on the left to its results on the right. "
-        "Drag along an axis to keep the lines that pass there; click the axis to let go.",
-        body=f"<p><label>Colour by {_chooser('colour-by', results)}</label> "
-        '<span class="note" id="kept-lines"></span></p>'
-        '<div class="scroll lines" tabindex="0" role="region" aria-label="All points">'
-        '<svg id="lines-plot" role="img" aria-label="Each point as a line across its axes and '
-        f'results; the table below holds the numbers."></svg></div>{cut}',
-        extra={"sweep": data},
+    return parallel.section(
+        [parallel.dimension(key, [row[key] for row in rows]) for key in axes],
+        [_result(name, rows) for name in results],
+        across=[name for name in _ACROSS if name in results],
+        numbers=[row["point"] for row in rows],
+        noun="point",
     )
 
 
@@ -252,12 +222,7 @@ def _map(
 
 
 def _chooser(name: str, columns: Sequence[str], chosen: int = 0) -> str:
-    options = "".join(
-        f'<option value="{text(column)}"{" selected" if index == chosen else ""}>'
-        f"{text(_title(column))}</option>"
-        for index, column in enumerate(columns)
-    )
-    return f'<select id="{name}">{options}</select>'
+    return parallel.chooser(name, [(column, _title(column)) for column in columns], chosen)
 
 
 # --- seeds ----------------------------------------------------------------------------------------
@@ -280,9 +245,10 @@ def _seeds(
     others = [key for key in axes if key != _SEED]
     if _SEED not in axes or len({row[_SEED] for row in rows}) < 2:
         return None
-    held: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
-    for row in rows:
-        held.setdefault(tuple(row[key] for key in others), []).append(row)
+    seeds: dict[tuple[Any, ...], dict[Any, Mapping[str, Any]]] = {}
+    for row in rows:  # a point that was drawn twice is one run
+        seeds.setdefault(tuple(row[key] for key in others), {}).setdefault(row[_SEED], row)
+    held = {at: list(of.values()) for at, of in seeds.items()}
     main = [name for name in _ACROSS if name in results]
     shown_groups = dict(list(held.items())[:60])
     figures = [_intervals(name, others, shown_groups) for name in main]

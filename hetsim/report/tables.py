@@ -7,10 +7,14 @@ column that it would fill with nothing, is refused.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple
+from dataclasses import fields
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+import numpy as np
+
 from hetsim.core.errors import HetsimError
+from hetsim.core.table import Rows, Table
 from hetsim.core.trace import Counter, Note, Participation, Span
 
 if TYPE_CHECKING:
@@ -57,6 +61,10 @@ final model for the labels that it holds (`hetsim/federation/fairness.py`).
 
 The joules from `compute_j` to `loss_j` add up to `energy_j`. `idle_j` is base power (idle, sleep,
 off) without the radio's, `link_j` what traffic costs a line, `loss_j` what a battery loses.
+A large fleet that learns nothing is played in columns (`hetsim/federation/columns.py`): it has all
+rows too, but `temperature_max_c` is empty, and neither counters nor coming and going are written of
+devices that nobody asked; spans and participations are those of whoever was asked, as always.
+
 A charger or a panel gives `supplied_j` to the load and `charged_j` into the battery, which falls by
 `energy_j - supplied_j - charged_j`.
 """
@@ -97,6 +105,11 @@ NOTES = {"t_s": "float64", "actor": "string", "cause": "string", "text": "string
 """One row a `Note`, its fields in order."""
 
 
+_ASKED = attrgetter(*(field.name for field in fields(Participation)))
+_MANY = 50_000
+"""Rows from which on a table stays in columns."""
+
+
 def schema(columns: Mapping[str, str]) -> pa.Schema:
     """The Arrow schema of a table above."""
     import pyarrow as pa
@@ -112,19 +125,22 @@ def schema(columns: Mapping[str, str]) -> pa.Schema:
 def write_rows(
     file: BinaryIO, columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]], what: str
 ) -> None:
-    """Write dictionaries as a Parquet file.
+    """Write dictionaries, or a table of them, as a Parquet file.
 
     Raises:
         HetsimError: a row of `what` lacks a column or has one that the table does not know.
     """
-    for i, row in enumerate(rows):
+    for i, row in enumerate(rows[:1] if isinstance(rows, Table) else rows):
         if row.keys() != columns.keys():
             lacks, extra = columns.keys() - row.keys(), row.keys() - columns.keys()
             raise HetsimError(
                 f"{what}: row {i} lacks {sorted(lacks)} and has unknown {sorted(extra)}.\n"
                 "    The columns of the run folder are defined in hetsim/report/tables.py."
             )
-    _write(file, columns, [[row[name] for row in rows] for name in columns])
+    if isinstance(rows, Table):
+        _write(file, columns, [rows.column(name) for name in columns])
+    else:
+        _write(file, columns, [[row[name] for row in rows] for name in columns])
 
 
 def write_tuples(
@@ -133,17 +149,20 @@ def write_tuples(
     rows: Iterable[Span | Counter | Note | Participation],
 ) -> None:
     """Write records, whose fields are the columns in order, as a Parquet file."""
-    tuples = (astuple(row) if isinstance(row, Participation) else row for row in rows)
+    tuples = (_ASKED(row) if isinstance(row, Participation) else row for row in rows)
     values = list(zip(*tuples, strict=True)) or [()] * len(columns)
     _write(file, columns, values)
 
 
-def _write(file: BinaryIO, columns: Mapping[str, str], values: Sequence[Sequence[Any]]) -> None:
+def _write(file: BinaryIO, columns: Mapping[str, str], values: Sequence[Any]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     form = schema(columns)
-    arrays = [pa.array(column, field.type) for column, field in zip(values, form, strict=True)]
+    arrays = [
+        pa.array(column, field.type, from_pandas=field.nullable and isinstance(column, np.ndarray))
+        for column, field in zip(values, form, strict=True)
+    ]
     pq.write_table(pa.Table.from_arrays(arrays, schema=form), file, compression="zstd")
 
 
@@ -153,6 +172,11 @@ def read_columns(path: Path, columns: Mapping[str, str]) -> list[list[Any]]:
     Raises:
         HetsimError: the file is missing, damaged or has other columns.
     """
+    table = _read(path, columns)
+    return [table.column(name).to_pylist() for name in columns]
+
+
+def _read(path: Path, columns: Mapping[str, str]) -> pa.Table:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -165,7 +189,7 @@ def read_columns(path: Path, columns: Mapping[str, str]) -> list[list[Any]]:
             f"{path}: its columns are not those of this version of hetsim.\n"
             f"    Expected {', '.join(columns)}; run the topology again."
         )
-    return [table.column(name).to_pylist() for name in columns]
+    return table
 
 
 def read_rows(path: Path, columns: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -174,3 +198,11 @@ def read_rows(path: Path, columns: Mapping[str, str]) -> list[dict[str, Any]]:
         dict(zip(columns, row, strict=True))
         for row in zip(*read_columns(path, columns), strict=True)
     ]
+
+
+def read_many(path: Path, columns: Mapping[str, str]) -> Rows:
+    """The same of a file that may have very many rows: then they stay columns."""
+    table = _read(path, columns)
+    if table.num_rows < _MANY:
+        return read_rows(path, columns)
+    return Table({name: table.column(name).to_numpy() for name in columns})

@@ -14,7 +14,7 @@ from hetsim.core.trace import Trace
 from hetsim.report.base import Figure, Section, text
 from hetsim.report.excerpt import Bar, Excerpt, excerpt
 from hetsim.report.numbers import NONE, Scale, count, duration, every, labels, rounded, time_scale
-from hetsim.report.troubles import crowd, strips
+from hetsim.report.troubles import crowd, full_links, lasting, saturated, strips
 
 _BANDS = 200
 """More rounds than this are not marked."""
@@ -29,6 +29,8 @@ _MARGIN = 1.005
 """Of the time axis, so that what happens at the very end is not cut off."""
 _CROWD = 110
 """Pixels of the curves of transfers below the rows."""
+_NAMED = 5
+"""Saturated links told of in words."""
 _SPARE = ("extra0", "extra1", "extra2", "extra3")
 
 
@@ -104,10 +106,12 @@ def figure(trace: Trace, shown: Excerpt | None = None) -> Figure:
     )  # fmt: skip
     troubles = strips(trace, shown, short, scale)
     crowded = crowd(trace, shown.end, scale)
-    data += [drawn for *_, drawn in (*troubles, *crowded)]
+    links, full = full_links(trace, shown.end, scale)
+    data += [drawn for *_, drawn in (*troubles, *crowded)] + ([full] if links else [])
     shapes, words = _bands(trace, shown, scale)
     step = 1 if row >= 14 else -(-len(shown.actors) // 60)
-    ticks = [short[actor] for actor in shown.actors[::step]]
+    rows = [*(short[actor] for actor in shown.actors), *map(text, links)]
+    ticks = [*(short[actor] for actor in shown.actors[::step]), *map(text, links)]
     meanings: dict[str, str] = {}
     for kind in kinds:
         colour = paint[kind]
@@ -115,7 +119,8 @@ def figure(trace: Trace, shown: Excerpt | None = None) -> Figure:
     if cuts:
         meanings["stop"] = "cut short (dropped out)"
     meanings |= {colour: meaning for colour, meaning, _ in troubles}
-    height = row * max(len(shown.actors), 4)
+    meanings |= {"full": "link full: those who share it take all of it"} if links else {}
+    height = row * max(len(rows), 4)
     below = _CROWD / (height + _CROWD) if crowded else 0.0
     return Figure(
         name="timeline",
@@ -134,8 +139,8 @@ def figure(trace: Trace, shown: Excerpt | None = None) -> Figure:
                 "domain": [below, 1],
                 "type": "category",
                 "categoryorder": "array",
-                "categoryarray": [short[actor] for actor in shown.actors],
-                "range": [len(shown.actors) - 0.4, -0.6],
+                "categoryarray": rows,
+                "range": [len(rows) - 0.4, -0.6],
                 "tickmode": "array",
                 "tickvals": ticks,
                 "ticktext": ticks,
@@ -231,6 +236,22 @@ def _lead(trace: Trace, shown: Excerpt) -> str:
     )
 
 
+def _saturated(trace: Trace, shown: Excerpt) -> str:
+    """Which links were full, when, in words."""
+    found = saturated(trace, shown.end)
+    if not found:
+        return ""
+    rows = [
+        f"<b>{text(link)}</b> {duration(lasting(times))} in all, {count(len(times), 'time')}, the "
+        f"longest from {duration(t0)} to {duration(t1)}"
+        for link, times in list(found.items())[:_NAMED]
+        for t0, t1 in [max(times, key=lambda each: each[1] - each[0])]
+    ]
+    more = len(found) - len(rows)
+    rest = f"; and {count(more, 'link')} for less" if more else ""
+    return f'<p class="note">Saturated links: {"; ".join(rows)}{rest}.</p>'
+
+
 def _statement(trace: Trace, shown: Excerpt) -> str:
     """What is drawn and what is not, in words."""
     total = len(trace.rounds)
@@ -254,8 +275,9 @@ def _statement(trace: Trace, shown: Excerpt) -> str:
             "marked by how the last of them ended."
         )
     return (
-        f'<p class="note">Shown: {extent}; {who}.{merged} With a mouse, drag sideways to '
-        "look closer and double-click to return. The strip below a bar is how much longer it took "
+        f'{_saturated(trace, shown)}<p class="note">Shown: {extent}; {who}.{merged} '
+        "With a mouse, drag sideways to look closer and double-click to return. The strip below a "
+        "bar is how much longer it took "
         "than it would have with its links or its processor to itself, as they were when it began; "
         "the curves count transfers over all links. Every segment is in spans.parquet, and "
         "trace.json.gz opens in ui.perfetto.dev.</p>"

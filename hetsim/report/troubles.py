@@ -12,6 +12,11 @@ from hetsim.report.excerpt import Excerpt
 from hetsim.report.numbers import Scale, duration, rounded
 from hetsim.report.power import means
 
+Times = list[tuple[Seconds, Seconds]]
+"""From when to when, in order."""
+
+_LINKS = 8
+"""Links drawn at most: those that were full longest."""
 _BINS = 400
 """Points of the curve of transfers."""
 HELD = 0.05
@@ -21,11 +26,40 @@ _LOW, _STRIP = 0.36, 0.16
 """Where the strip below a bar ends and how high it is, of a row."""
 
 
-def throttled(trace: Trace, end: Seconds) -> dict[str, list[tuple[Seconds, Seconds]]]:
+def throttled(trace: Trace, end: Seconds) -> dict[str, Times]:
     """For each node, from when to when up to `end` heat held its clocks down."""
+    return _while(trace, "throttled", end)
+
+
+def saturated(trace: Trace, end: Seconds) -> dict[str, Times]:
+    """For each link or cell, from when to when up to `end` those who shared it took all of it.
+
+    Those that were full longest come first. What ends and begins again at one instant goes on.
+    """
+    found: dict[str, Times] = {}
+    for link, times in _while(trace, "saturated", end).items():
+        joined = found[link] = list[tuple[Seconds, Seconds]]()
+        for t0, t1 in times:
+            if joined and joined[-1][1] == t0:
+                t0 = joined.pop()[0]
+            joined.append((t0, t1))
+    return {
+        link: times
+        for link, times in sorted(found.items(), key=lambda item: (-lasting(item[1]), item[0]))
+        if times
+    }
+
+
+def lasting(times: Times) -> Seconds:
+    """How long they are together."""
+    return sum(t1 - t0 for t0, t1 in times)
+
+
+def _while(trace: Trace, track: str, end: Seconds) -> dict[str, Times]:
+    """For each actor, from when to when up to `end` a counter was not 0."""
     changes: dict[str, list[tuple[Seconds, float]]] = defaultdict(list)
     for counter in trace.counters:
-        if counter.track == "throttled" and counter.t < end:
+        if counter.track == track and counter.t < end:
             changes[counter.actor].append((counter.t, counter.value))
     return {
         actor: [
@@ -135,6 +169,38 @@ def _deaths(dead: list[tuple[Seconds, str]], short: dict[str, str], scale: Scale
                    "line": {"color": "$paper", "width": 1}},
         "hovertemplate": "%{y}: battery empty at %{text}<extra></extra>",
     }  # fmt: skip
+
+
+def full_links(trace: Trace, end: Seconds, scale: Scale) -> tuple[list[str], dict[str, Any]]:
+    """Rows for the links that were full longest, and the bars that say when; no rows if none was.
+
+    Times less than a screen's pixel apart are one bar.
+    """
+    longest = dict(list(saturated(trace, end).items())[:_LINKS])
+    bars = [
+        (link, t0, t1)
+        for link, times in longest.items()
+        for t0, t1 in _near(times, end / (2 * _BINS))
+    ]
+    return list(longest), {
+        "type": "bar", "orientation": "h", "name": "link full", "width": 0.5,
+        "y": [text(link) for link, *_ in bars],
+        "base": rounded(t0 * scale.factor for _, t0, _ in bars),
+        "x": rounded((t1 - t0) * scale.factor for _, t0, t1 in bars),
+        "customdata": [[duration(t0), duration(t1)] for _, t0, t1 in bars],
+        "marker": {"color": "$full", "line": {"color": "$full", "width": 1}},
+        "hovertemplate": "%{y} full from %{customdata[0]} to %{customdata[1]}<extra></extra>",
+    }  # fmt: skip
+
+
+def _near(times: Times, gap: Seconds) -> Times:
+    """Times less than `gap` apart as one."""
+    joined = list[tuple[Seconds, Seconds]]()
+    for t0, t1 in times:
+        if joined and t0 - joined[-1][1] < gap:
+            t0 = joined.pop()[0]
+        joined.append((t0, t1))
+    return joined
 
 
 def crowd(trace: Trace, end: Seconds, scale: Scale) -> list[tuple[str, str, dict[str, Any]]]:

@@ -56,17 +56,19 @@ class Resource:
         bundles: of activities that share it.
         owner: the activity whose ceiling it is.
         metered: whether it has a tariff.
+        told: whether it is told of when it is full; a processor of one node need not be.
+        full: whether those who share it, two or more, take all of it; kept by the sharing.
         followers: what to call when the capacity has changed, by who asked for it.
     """
 
     __slots__ = (
         "_carried", "_from", "_load", "_settled", "_tariff", "bundles", "capacity", "count",
-        "followers", "metered", "name", "owner",
+        "followers", "full", "metered", "name", "owner", "told",
     )  # fmt: skip
 
-    def __init__(self, name: str, capacity: float) -> None:
-        self.name, self.capacity = name, capacity
-        self.count, self.metered = 0, False
+    def __init__(self, name: str, capacity: float, *, told: bool = True) -> None:
+        self.name, self.capacity, self.told = name, capacity, told
+        self.count, self.metered, self.full = 0, False, False
         self.bundles: dict[Bundle, None] = {}
         self.owner: Activity | None = None
         self.followers: dict[object, Callable[[], None]] = {}

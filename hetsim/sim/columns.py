@@ -19,17 +19,45 @@ from numpy.typing import NDArray
 from hetsim.core.cost import Cost
 from hetsim.core.errors import HetsimError
 from hetsim.core.quantities import Bytes, Fraction
-from hetsim.sim.requests import Compute, Request, Script, Sleep, Transfer
+from hetsim.sim.requests import (
+    Compute,
+    Doze,
+    Gather,
+    Hold,
+    Launch,
+    Observe,
+    Receive,
+    Request,
+    Script,
+    Sleep,
+    Stream,
+    Transfer,
+)
 
 Array: TypeAlias = NDArray[np.float64]
 EVERYONE = "*"
 """Name of the node of whoever is asked, while a script is played for all of them."""
+_OTHERS: dict[type[Any], str] = {
+    Stream: "streams: its messages and its work are in progress together",
+    Observe: "observes learned values",
+    Gather: "starts scripts of its own",
+    Launch: "starts scripts of its own",
+    Receive: "awaits other scripts",
+    Hold: "keeps something in the memory of its device",
+    Doze: "lets its device doze",
+}
+"""What a script does that awaits such a request."""
 
 
 class NotTraceable(HetsimError):
-    """A script that cannot be played for many devices at a time."""
+    """A script that cannot be played for many devices at a time.
+
+    Attributes:
+        what: why, in one line.
+    """
 
     def __init__(self, what: str) -> None:
+        self.what = what
         super().__init__(f"{what}\n    Let the script be played device by device.")
 
 
@@ -50,7 +78,9 @@ def _truediv(a: Any, b: Any) -> Any:
 
 
 def _pow(a: Any, b: Any) -> Any:
-    return a**b
+    """One number at a time: powers of arrays differ between processors in the last bit."""
+    bases, exponents = np.broadcast_arrays(a, b)
+    return np.array([x**y for x, y in zip(bases.tolist(), exponents.tolist(), strict=True)])
 
 
 class Column:
@@ -114,7 +144,10 @@ class Column:
         return Column(-self.rows)
 
     def _refuse(self, *_: Any) -> NoReturn:
-        raise NotTraceable("the script decides by a number that differs between devices")
+        raise NotTraceable(
+            "the script decides by a number that differs between devices (a branch, a loop, the "
+            "size of a message, a pause)"
+        )
 
     __bool__ = __float__ = __int__ = __index__ = __len__ = __iter__ = __getitem__ = _refuse
     __lt__ = __le__ = __gt__ = __ge__ = __eq__ = __ne__ = __contains__ = _refuse
@@ -196,17 +229,25 @@ def trace(script: Script[Any], hub: str) -> tuple[Step, ...]:
 
 def _step(request: Request[Any], hub: str) -> Step:
     match request:
-        case Compute(node=node, cost=cost, kind=kind, until=until):
-            if node == EVERYONE and until == inf:
+        case Compute(until=until) | Transfer(until=until) if until < inf:
+            why = "cuts what it awaits at an instant of its own"
+        case Compute(node=node, cost=cost, kind=kind):
+            if node == EVERYONE:
                 return Work(kind=kind, cost=cost)
-        case Transfer(source=source, target=target, size=size, kind=kind, until=until):
-            if (source, target) in ((hub, EVERYONE), (EVERYONE, hub)) and until == inf:
+            why = f"computes on {node}, not on its device"
+        case Transfer(source=source, target=target, size=size, kind=kind):
+            if (source, target) in ((hub, EVERYONE), (EVERYONE, hub)):
                 return Move(kind=kind, size=size, up=target == hub)
+            why = f"moves bytes from {_who(source)} to {_who(target)}, without {hub}"
         case Sleep(duration=duration, kind=kind):
             return Rest(kind=kind, duration=duration)
         case _:
-            pass
-    raise NotTraceable(f"the script awaits a {type(request).__name__} that many cannot share")
+            why = _OTHERS.get(type(request), f"awaits a {type(request).__name__}")
+    raise NotTraceable(f"the script {why}")
+
+
+def _who(node: str) -> str:
+    return "its device" if node == EVERYONE else node
 
 
 def alike(cost: Cost, kind: NDArray[np.intp]) -> tuple[NDArray[np.intp], list[tuple[int, Cost]]]:

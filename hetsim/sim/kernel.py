@@ -48,7 +48,7 @@ from hetsim.sim.requests import (
     Stream,
     Transfer,
 )
-from hetsim.sim.sharing import Sharing
+from hetsim.sim.sharing import Resource, Sharing
 from hetsim.sim.waits import TURN, Family, Jobs, Mail, Nap, Room, Value, Wait, why_off
 
 Observer = Callable[[Sequence[Ref[Any]]], list[Any]]
@@ -118,7 +118,7 @@ class Kernel:
         self.env = simpy.Environment()
         self.trace = trace
         self.nodes: dict[str, Node] = {}
-        self.sharing = Sharing(self.env)
+        self.sharing = Sharing(self.env, self._tell)
         self.network = Network(self.sharing)
         self.round = -1
         self.over = False
@@ -143,6 +143,10 @@ class Kernel:
     def give(self, node: str, *refs: Ref[Any]) -> None:
         """Say that `node` holds `refs` from the start."""
         self._holds[node].update(ref.key for ref in refs)
+
+    def _tell(self, now: Seconds, line: Resource) -> None:
+        """Record that those who share a link take all of it, or do no longer."""
+        self.trace.count(now, line.name, "saturated", float(line.full))
 
     def note(self, node: str, cause: str, text: str) -> None:
         """Tell the reader of the trace something."""
@@ -465,6 +469,11 @@ class Kernel:
                 t0, now, actor, kind, 0.0, 0.0, "", task.last, "", self.round, outcome, done, after
             )
         )
+
+    def serials(self, count: int) -> int:
+        """Numbers for segments that were worked out elsewhere; the first of so many in a row."""
+        first, self._serial = self._serial + 1, self._serial + count
+        return first
 
     def span(
         self,

@@ -181,7 +181,7 @@ class Node:
         self.plans = isinstance(governor, Planning)
         self.on_empty: Callable[[], None] = lambda: None
         self.on_charged: Callable[[], None] = lambda: None
-        self.processor = Resource(f"{name}/processor", 1.0)
+        self.processor = Resource(f"{name}/processor", 1.0, told=False)
         self.activities: dict[Activity, float] = {}
         self.meters: dict[Resource, float] = {}
         self._parts: list[tuple[Part, Callable[[], None]]] = []

@@ -11,7 +11,7 @@ user, so a star of n devices is one bundle over the line they share, whatever th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import count
 from math import inf
@@ -24,6 +24,8 @@ from hetsim.sim.bundle import Bundle
 from hetsim.sim.clock import SOLVE, Call
 from hetsim.sim.component import Component
 
+_FULL = 1.0 - 1e-9
+"""Of a capacity: less is more than rounding."""
 _CLOSE = 1e-14
 """Completions this close together, as a share of the time since 0, are one instant."""
 
@@ -34,10 +36,16 @@ class Sharing:
     Attributes:
         solves: how often a component was solved, for tests and benchmarks.
         item: bytes of an item of the first stream; 0 as long as there was none.
+        tell: called at an instant with a resource that those who share it take all of from then on,
+            or do no longer.
     """
 
-    def __init__(self, env: simpy.Environment) -> None:
-        self.env = env
+    def __init__(
+        self,
+        env: simpy.Environment,
+        tell: Callable[[Seconds, Resource], None] = lambda now, line: None,
+    ) -> None:
+        self.env, self.tell = env, tell
         self.solves = 0
         self.item: Bytes = 0.0
         self._serial = count(1).__next__
@@ -137,6 +145,9 @@ class Sharing:
         """Use its resources no longer; settle first."""
         for line in activity.uses:
             line.count -= 1
+            if line.full and line.count < 2:
+                line.full = False
+                self.tell(now, line)
             if line.owner is activity:
                 line.leave(now)
         self._leave(activity)
@@ -236,11 +247,21 @@ class Sharing:
         for component in touched:
             component.solve(now, payers)
             self.solves += 1
+            for line in component.lines:
+                if line.told:
+                    self._look(line, now)
             self._alert(component, now)
         if payers:
             self._payers = {}
             for payer in payers:
                 payer.redraw(now)
+
+    def _look(self, line: Resource, now: Seconds) -> None:
+        """See whether a resource that is shared is full."""
+        full = line.count > 1 and line.load >= _FULL * line.capacity
+        if full != line.full:
+            line.full = full
+            self.tell(now, line)
 
     def _regroup(self, touched: dict[Component, None]) -> dict[Component, None]:
         """Put new bundles, and those of components that may have fallen apart, into components."""

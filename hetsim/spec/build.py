@@ -8,11 +8,12 @@ and adds up. The same scenario can be played again and again.
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
 from importlib.metadata import version
+from itertools import islice
 from math import inf
 from pathlib import Path
 from shutil import copyfile
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hetsim.core.cost import Cost
-from hetsim.core.errors import SpecError
+from hetsim.core.errors import HetsimError, SpecError
 from hetsim.core.quantities import Bytes, Seconds
 from hetsim.core.registry import (
     AVAILABILITIES,
@@ -40,9 +41,11 @@ from hetsim.core.registry import (
 from hetsim.core.rng import rng
 from hetsim.core.trace import Progress, Trace
 from hetsim.federation.client import Client, Hub
+from hetsim.federation.columns import Crowd
 from hetsim.federation.fairness import Holdings
 from hetsim.federation.ledger import settle_up
 from hetsim.federation.pretraining import Pretraining
+from hetsim.federation.roster import Selection
 from hetsim.federation.run import Demand, Method, Pace, Run, Stop
 from hetsim.learn import ops, source
 from hetsim.learn.architecture import Architecture
@@ -57,19 +60,25 @@ from hetsim.learn.store import MemoryStore, Store
 from hetsim.sim.availability.base import Availability, Circumstances
 from hetsim.sim.availability.charging import Charging
 from hetsim.sim.battery import BatteryPack
+from hetsim.sim.columns import NotTraceable
 from hetsim.sim.device import Profile, Radio
+from hetsim.sim.fleet import Fleet
 from hetsim.sim.governors.base import Governor, Particular, Planning
 from hetsim.sim.governors.performance import Performance
 from hetsim.sim.incident import Incidents
 from hetsim.sim.kernel import Kernel
+from hetsim.sim.network.base import Technology
 from hetsim.sim.node import Node
 from hetsim.sim.presence import OFF_CHARGER, Presence
 from hetsim.sim.reboots import Reboots
 from hetsim.sim.supply import Supply, together
 from hetsim.spec import gateways, sections
+from hetsim.spec.columns import population, roll
 from hetsim.spec.load import Place, dump, key_of
 from hetsim.spec.options import arguments, make, resolved
 from hetsim.spec.profile import find_profile, load_profile, profile_hash
+from hetsim.spec.recording import Recording, differing
+from hetsim.spec.recording import read as read_recording
 from hetsim.spec.references import by_name, trace_files
 from hetsim.spec.supplies import supplies
 from hetsim.spec.trace_file import load_trace, read_steps, trace_hash
@@ -79,6 +88,10 @@ if TYPE_CHECKING:
     from hetsim.spec.schema import Event, Group, Plugin, Spec
 
 _SERVER = "server"
+MANY = 2_000
+"""Devices from which on a run that learns nothing is played in columns."""
+_MOST = 100_000
+"""Devices that are played one by one at most: as many take some minutes and gigabytes."""
 _DEMANDS: dict[Demand, str] = {
     "stale": "take in updates that started from older models",
     "steps": "take in updates of fewer steps",
@@ -94,14 +107,19 @@ _PACKAGED = tuple(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """One device of the fleet, before it has a node."""
+    """One device of the fleet, before it has a node: the one of a number in its group."""
 
-    name: str
+    number: int
     place: int
     group: Group
     profile: Profile
     governor: Governor | Planning
     availability: Availability
+
+    @property
+    def name(self) -> str:
+        """Of its node: "pi-3" for the fourth of the group "pi"."""
+        return f"{self.group.label}-{self.number}"
 
     @property
     def pack(self) -> BatteryPack | None:
@@ -126,6 +144,7 @@ class Scenario:
         architecture: the model.
         traces: files of bandwidths, panels and availability, by name.
         data: folder of data sets.
+        recording: the run that stands in for learning, if one does.
     """
 
     spec: Spec
@@ -135,13 +154,16 @@ class Scenario:
     architecture: Architecture
     traces: Mapping[str, Path]
     data: Path | None = None
+    recording: Recording | None = None
 
     @cached_property
     def hashes(self) -> dict[str, str]:
-        """SHA-256 of every profile, of every trace, of the data, of the source or its weights."""
+        """SHA-256 of profiles, traces, the data, the surrogate, the source or its weights."""
         files = {f"profile {path.stem}": profile_hash(path) for path in self.paths}
         files |= {f"trace {name}": trace_hash(path) for name, path in self.traces.items()}
         data = {"data": self.dataset.hash}
+        if self.recording is not None:
+            data["surrogate"] = self.recording.hash
         if self.dataset.source is not None:
             data["source"] = self.dataset.source.hash
         for name, weights in self.weights.items():
@@ -161,10 +183,7 @@ class Scenario:
         """The network, ready to be laid out."""
         return Wiring(
             spec=self.spec,
-            technologies={
-                name: self._plugin(NETWORKS, cell.technology, "network", "nodes", name)
-                for name, cell in self.spec.network.nodes.items()
-            },
+            technologies=self._technologies,
             traces={
                 place: self._plugin(BANDWIDTHS, trace, *place)
                 for place, trace in self.spec.traces()
@@ -175,6 +194,16 @@ class Scenario:
                 if (name := trace.options.get("file"))
             },
         )
+
+    @property
+    def _technologies(self) -> dict[str, Technology]:
+        """Of every network node, and of the names that stand for many."""
+        network = self.spec.network
+        made = {
+            name: self._plugin(NETWORKS, node.technology, "network", "nodes", name)
+            for name, node in network.nodes.items()
+        }
+        return made | {cell: made[name] for cell, name in network.cells.items()}
 
     @cached_property
     def zoo(self) -> tuple[Architecture, ...]:
@@ -212,20 +241,18 @@ class Scenario:
     @cached_property
     def shards(self) -> list[np.ndarray]:
         """Rows of the training data of each device; empty for one that holds none."""
-        holders = [
-            (index, member) for index, member in enumerate(self.members())
-            if member.group.data is not None
-        ]  # fmt: skip
-        shards = [np.empty(0, np.int64) for _ in self.members()]
-        task = self.spec.task
+        fleet, task = self.spec.fleet, self.spec.task
         partition = self._plugin(PARTITIONS, task.partition, "task", "partition")
         stream = rng(self.spec.seed, "learn/partition")
+        holders = sum(group.count for group in fleet if group.data is not None)
         with self._at("task", "partition"):
-            split = partition.split(self.dataset.y, self.dataset.users, len(holders), stream)
-        for (index, member), rows in zip(holders, split, strict=True):
-            assert member.group.data is not None
-            limit = member.group.data.samples
-            shards[index] = rows if limit is None else rows[:limit]
+            split = iter(partition.split(self.dataset.y, self.dataset.users, holders, stream))
+        shards: list[np.ndarray] = []
+        for group in fleet:
+            if group.data is None:
+                shards += [np.empty(0, np.int64)] * group.count
+            else:
+                shards += [rows[: group.data.samples] for rows in islice(split, group.count)]
         return shards
 
     def check(self) -> None:
@@ -237,13 +264,15 @@ class Scenario:
         spec = self.spec
         with self._at("task", "model"):
             _ = self.model
-        if spec.cost_only and spec.stop.accuracy is not None:
+        if spec.cost_only and spec.stop.accuracy is not None and self.recording is None:
             raise SpecError(
                 "a cost-only run has no accuracy to stop at",
                 where=spec.where("stop", "accuracy"),
                 key="stop.accuracy",
-                remedy="Leave out --cost-only, or stop after rounds or time.",
+                remedy="Leave out --cost-only, stop after rounds or time, or name a recorded run "
+                "that tells the accuracy: --surrogate RUN_DIR.",
             )
+        self._check_surrogate()
         self._check_governors()
         self._check_charging()
         for place, group in enumerate(spec.fleet):
@@ -253,11 +282,55 @@ class Scenario:
         self.wiring.check()
         _ = self.shards
 
+    def _check_surrogate(self) -> None:
+        """A recorded run must stand in for this one: nothing is learned, and the same would be."""
+        chosen, recording = self.spec.surrogate, self.recording
+        if chosen is None or recording is None:
+            return
+        if not self.spec.cost_only:
+            with self._at("surrogate"):
+                raise SpecError(
+                    "this run learns, so nothing stands in for learning.",
+                    remedy="Add --cost-only (cost_only: true), or remove the surrogate.",
+                )
+        now = self.spec.resolved()
+        same = recording.data == self.dataset.hash
+        content = [] if same else [("task.data", "its samples are others")]
+        found = {
+            "method": [*differing(recording.method, now["method"], "method")],
+            "task": [*differing(recording.task, now["task"], "task"), *content],
+        }
+        for kind, differences in found.items():
+            if differences and kind not in chosen.despite:
+                key, how = differences[0]
+                despite = ", ".join(sorted({*chosen.despite, kind}))
+                with self._at("surrogate"):
+                    raise SpecError(
+                        f"the recorded run {recording.name} has another {kind}: {key}, {how}.",
+                        remedy=f"Record a run with this {kind}, or take its accuracy all the same: "
+                        f"--set 'surrogate.despite=[{despite}]'.",
+                    )
+
+    @cached_property
+    def unlike(self) -> list[str]:
+        """Keys in which the run that stands in for learning differs from this one."""
+        if self.recording is None:
+            return []
+        now = self.spec.resolved()
+        holders = sum(group.count for group in self.spec.fleet if group.data is not None)
+        here = {"pace": now["pace"], "selection": now["selection"], "devices with data": holders}
+        pairs = {"method": self.recording.method, "task": self.recording.task}
+        keys = [
+            *(key for name, there in pairs.items() for key, _ in differing(there, now[name], name)),
+            *(key for name, there in self.recording.others.items()
+              for key, _ in differing(there, here.get(name), name)),
+        ]  # fmt: skip
+        return [*keys, *(["task.data"] if self.recording.data != self.dataset.hash else [])]
+
     def _check_coordination(self) -> None:
         """The method must be able to do what the pace asks, and the run what the selection asks."""
         spec, method = self.spec, self.method()
-        selection = self._plugin(SELECTIONS, spec.selection, "selection")
-        pace: Pace = self._plugin(PACES, spec.pace, "pace")
+        selection, pace = self.selection(), self.pace()
         met: frozenset[Demand] = getattr(type(method), "accepts", frozenset())
         unmet = pace.demands - met
         if unmet:
@@ -317,7 +390,7 @@ class Scenario:
     def _check_battery(self, place: int, group: Group) -> None:
         """A group's battery must be there to be charged, and have the numbers of its model."""
         chosen = group.battery
-        pack = next(member.pack for member in self._members if member.place == place)
+        pack = self.kinds[place].pack
         if chosen is None:
             return
         wanted = {"model": chosen.model, "charger": chosen.charger, "solar": chosen.solar}
@@ -334,9 +407,9 @@ class Scenario:
                     f"the profile {group.profile} has no numbers for {pack.model}.",
                     remedy=f"One of: {', '.join(pack.models)}.",
                 )
-        _ = self._supplies(place)
+        _ = self.sources(place)
 
-    def _supplies(self, place: int) -> list[Supply]:
+    def sources(self, place: int) -> list[Supply]:
         """What charges the batteries of a group."""
         group = self.spec.fleet[place]
         if group.battery is None:
@@ -350,8 +423,8 @@ class Scenario:
 
     def _check_charging(self) -> None:
         """A device that is there only while it is charged must be charged at some time."""
-        for member in {member.place: member for member in self._members}.values():
-            pattern, sources = member.availability, self._supplies(member.place)
+        for member in self.kinds:
+            pattern, sources = member.availability, self.sources(member.place)
             most = sum(source.most for source in sources)
             if isinstance(pattern, Charging) and most <= pattern.least:
                 place = ("fleet", member.place, "availability")
@@ -367,7 +440,7 @@ class Scenario:
         """A group's own governor must suit it; the topology's, at least one group that uses it."""
         refused: list[ValueError] = []
         suited = False
-        for member in {member.place: member for member in self._members}.values():
+        for member in self.kinds:
             own = member.group.governor is not None
             try:
                 if isinstance(member.governor, Particular):
@@ -400,21 +473,40 @@ class Scenario:
         }
 
     def copy_files(self, folder: Path) -> None:
-        """Put profiles and traces that do not come with hetsim beside `spec.yaml`."""
+        """Put beside `spec.yaml` what does not come with hetsim: profiles, traces, a recording."""
         for path in dict.fromkeys((*self.paths, *self.traces.values())):
             home = path.resolve().parent
             if home not in _PACKAGED and home != folder.resolve():
                 copyfile(path, folder / path.name)
+        if self.recording is not None:
+            (folder / self.recording.file).write_text(self.recording.text, encoding="utf-8")
 
     def members(self) -> list[Member]:
         """The fleet, device by device."""
         return list(self._members)
 
+    def _member(self, index: int) -> Member:
+        """The device of a number over the whole fleet."""
+        for kind in self.kinds:
+            if index < kind.group.count:
+                return replace(kind, number=index)
+            index -= kind.group.count
+        raise IndexError
+
     @cached_property
     def _members(self) -> tuple[Member, ...]:
-        return tuple(self._expand())
+        return tuple(
+            replace(kind, number=number)
+            for kind in self.kinds
+            for number in range(kind.group.count)
+        )
 
-    def _expand(self) -> Iterator[Member]:
+    @cached_property
+    def kinds(self) -> tuple[Member, ...]:
+        """The first device of each group."""
+        return tuple(self._first())
+
+    def _first(self) -> Iterator[Member]:
         default = self._plugin(GOVERNORS, self.spec.governor, "governor")
         for place, group in enumerate(self.spec.fleet):
             governor = default
@@ -426,16 +518,27 @@ class Scenario:
             profile = self.profiles[place]
             if group.memory is not None:
                 profile = replace(profile, memory=group.memory)
-            for number in range(group.count):
-                yield Member(
-                    name=f"{group.label}-{number}", place=place, group=group,
-                    profile=profile, governor=governor, availability=availability,
-                )  # fmt: skip
+            yield Member(
+                number=0,
+                place=place,
+                group=group,
+                profile=profile,
+                governor=governor,
+                availability=availability,
+            )
 
     @cached_property
     def serving(self) -> tuple[int | None, ...]:
         """For each group the place of the gateway that serves it; None for the server itself."""
         return gateways.serving(self.spec)
+
+    def pace(self) -> Pace:
+        """The pace with its settings."""
+        return self._plugin(PACES, self.spec.pace, "pace")
+
+    def selection(self) -> Selection:
+        """The selection with its settings."""
+        return self._plugin(SELECTIONS, self.spec.selection, "selection")
 
     def method(self) -> Method:
         """The method with its settings."""
@@ -460,15 +563,30 @@ class Scenario:
         """Counts of the model."""
         return measure(self.architecture)
 
-    def workload(self) -> list[tuple[Member, Client, Cost | None]]:
-        """What a round asks of each device, by the method's own account; None for nothing."""
-        run, method = self.world(CostOnlyLab()), self.method()
+    def evaluation(self) -> Cost:
+        """What it takes the host to evaluate the model on all test samples."""
+        whole = ops.initial(self.architecture, 0)
+        return ops.evaluate(whole, self.resident.whole("test")).cost
+
+    def workload(
+        self, among: Sequence[int] | None = None
+    ) -> list[tuple[Member, Client, Cost | None]]:
+        """What a round asks of each device, by the method's own account; None for nothing.
+
+        Args:
+            among: numbers of the devices that are looked at, from 0 over the whole fleet, as if
+                there were no others; None for all.
+        """
+        run, method = self.world(CostOnlyLab(), among=among), self.method()
         model = run.initial_model()
         with self._at("method"):
             return [
-                (member, client, method.work(client, model) if client.shard else None)
-                for member, client in zip(self._members, run.clients, strict=True)
-            ]
+                (
+                    self._member(client.index), client,
+                    method.work(client, model) if client.shard else None,
+                )
+                for client in run.clients
+            ]  # fmt: skip
 
     # --- playing --------------------------------------------------------------------------------
 
@@ -493,7 +611,7 @@ class Scenario:
         """
         single_thread()
         if self.spec.cost_only:
-            return CostOnlyLab()
+            return CostOnlyLab(self._recorded if self.recording else None)
         plugin = EXECUTORS.load(executor, where="--executor")
         options = {} if workers is None else {"workers": workers}
         chosen = make(plugin, options, where=lambda _: f"--executor {executor}")
@@ -502,6 +620,12 @@ class Scenario:
         room = {} if limit is None else {"limit": limit}
         return Lab(chosen, Store(store, tag=chosen.tag, **room), self.resident)
 
+    def _recorded(self, step: int) -> ops.Score:
+        """How good the recorded run says the server's model is after a server step."""
+        assert self.recording is not None
+        accuracy, loss = self.recording.at(step, self.dataset.classes)
+        return ops.Score(accuracy=accuracy, loss=loss, samples=len(self.dataset.test_y))
+
     def play(
         self,
         lab: Lab | CostOnlyLab,
@@ -509,16 +633,49 @@ class Scenario:
         journal: Path | None = None,
         causality: bool = False,
         progress: Callable[[Progress], None] = lambda progress: None,
+        columns: bool | None = None,
     ) -> Trace:
         """Simulate once.
+
+        A large fleet that learns nothing is played in columns, if all of it can be
+        (`hetsim.federation.columns`); any other device by device. `Trace.played` says which.
 
         Args:
             lab: computes what is learned.
             journal: file in which observed values are kept for a replay.
             causality: refuse scripts that use a value no one paid to bring to its node.
             progress: called after each round, and whenever something has been learned.
+            columns: whether to play in columns; None for as said above.
+
+        Raises:
+            NotTraceable: columns were asked for and cannot be had.
+            HetsimError: the fleet is too large to be played device by device, as it must be.
         """
+        devices = sum(group.count for group in self.spec.fleet)
+        told = f"{devices:,} devices, fewer than {MANY:,}"
+        if columns or (columns is None and self.spec.cost_only and devices >= MANY):
+            try:
+                trace = self._played(self.crowd(lab, progress=progress), lab)
+                trace.played = f"in columns: {devices:,} devices"
+                return trace
+            except NotTraceable as reason:
+                if columns:
+                    raise
+                told = reason.what
+        elif devices >= MANY:
+            told = "asked for" if self.spec.cost_only else "the run learns"
+        if devices > _MOST:
+            raise HetsimError(
+                f"{devices:,} devices cannot be played one by one, and not together either: "
+                f"{told}\n    Let all of them be alike in that, or simulate at most {_MOST:,}."
+            )
         run = self.world(lab, journal=journal, causality=causality, progress=progress)
+        trace = self._played(run, lab)
+        trace.played = f"device by device: {told}"
+        return trace
+
+    def _played(self, run: Run, lab: Lab | CostOnlyLab) -> Trace:
+        """A run played to its end."""
         try:
             end = run.kernel.run(self.method().server(run), _SERVER)
         except SpecError as fault:
@@ -535,51 +692,102 @@ class Scenario:
         journal: Path | None = None,
         causality: bool = False,
         progress: Callable[[Progress], None] = lambda progress: None,
+        among: Sequence[int] | None = None,
     ) -> Run:
-        """Kernel, network, nodes and clients at t = 0."""
-        spec = self.spec
+        """Kernel, network, nodes and clients at t = 0.
+
+        Args:
+            lab: computes what is learned.
+            journal: as of `play`.
+            causality: as of `play`.
+            progress: as of `play`.
+            among: numbers of the devices that there are, to whom nothing happens; None for all.
+        """
         observe = lab.settle
         if journal:
             observe = Journal(journal, lab, version("hetsim"), tag=lab.tag).settle
         kernel = Kernel(Trace(), observer=observe, causality=causality)
-        stop, every = spec.stop, spec.report.evaluate_every
-        server = self._hub(kernel, _SERVER, _SERVER, self.profiles[-1], spec.server.at)
-        run = Run(
-            kernel, lab, Hub(server),
-            seed=spec.seed,
-            selection=self._plugin(SELECTIONS, spec.selection, "selection"),
-            pace=self._plugin(PACES, spec.pace, "pace"),
-            stop=Stop(
+        run = Run(kernel, lab, self._server(kernel), **self._terms(progress))
+        run.gateways = self._gateways(kernel)
+        numbers = range(len(self.shards)) if among is None else among
+        members = self.members() if among is None else [self._member(i) for i in among]
+        nodes = [self._device(kernel, member) for member in members]
+        self.wiring.lay(kernel)
+        self.wiring.attach(kernel, members)
+        for index, member, node in zip(numbers, members, nodes, strict=True):
+            rows = self.shards[index]
+            shard = self.resident.shard(rows) if len(rows) else None
+            client = Client(node, index, shard, len(rows), run)
+            place = self.serving[member.place]
+            client.gateway = None if place is None else run.gateways[place]
+            run.clients.append(client)
+        if among is None:
+            self._fate(kernel)
+        self._note_recording(kernel)
+        return run
+
+    def crowd(
+        self,
+        lab: Lab | CostOnlyLab,
+        *,
+        progress: Callable[[Progress], None] = lambda progress: None,
+    ) -> Crowd:
+        """The same with the fleet in columns.
+
+        Raises:
+            NotTraceable: columns know nothing of a part of it.
+        """
+        kernel = Kernel(Trace(), observer=lab.settle)
+        server, gateways = self._server(kernel), self._gateways(kernel)
+        self.wiring.lay(kernel)
+        listed = roll(self)
+        fleet = Fleet(population(self, kernel, listed.samples), _SERVER)
+        run = Crowd(kernel, lab, server, fleet=fleet, roll=listed, **self._terms(progress))
+        run.gateways = gateways
+        self._note_recording(kernel)
+        return run
+
+    def _note_recording(self, kernel: Kernel) -> None:
+        """Say whose accuracy it is."""
+        if self.recording is not None:
+            kernel.note(
+                _SERVER, "surrogate",
+                f"accuracy and loss are those of the recorded run {self.recording.name}, "
+                f"seed {self.recording.seed}; this one learned nothing",
+            )  # fmt: skip
+
+    def _terms(self, progress: Callable[[Progress], None]) -> dict[str, Any]:
+        """What a run is told beside its world."""
+        spec, stop = self.spec, self.spec.stop
+        return {
+            "seed": spec.seed,
+            "selection": self.selection(),
+            "pace": self.pace(),
+            "stop": Stop(
                 rounds=stop.rounds,
                 accuracy=inf if stop.accuracy is None else stop.accuracy,
                 time=inf if stop.time is None else stop.time,
             ),
-            architecture=self.architecture,
-            test=self.resident.whole("test"),
-            union=self.resident.shard(np.concatenate(self.shards)),
-            evaluate_every=every,
-            score_views=spec.report.views,
-            on_drop=getattr(self.method(), "on_drop", "rollback"),
-            pretraining=self.pretraining,
-            progress=progress,
-        )  # fmt: skip
-        run.gateways = [
+            "architecture": self.architecture,
+            "test": self.resident.whole("test"),
+            "union": self.resident.shard(np.concatenate(self.shards)),
+            "evaluate_every": spec.report.evaluate_every,
+            "score_views": spec.report.views,
+            "on_drop": getattr(self.method(), "on_drop", "rollback"),
+            "pretraining": self.pretraining,
+            "progress": progress,
+        }
+
+    def _server(self, kernel: Kernel) -> Hub:
+        at = self.spec.server.at
+        return Hub(self._hub(kernel, _SERVER, _SERVER, self.profiles[-1], at))
+
+    def _gateways(self, kernel: Kernel) -> list[Hub]:
+        profiles = self.profiles[len(self.spec.fleet) : -1]
+        return [
             Hub(self._hub(kernel, gateway.name, "gateway", profile, gateway.at))
-            for gateway, profile in zip(
-                spec.gateways, self.profiles[len(spec.fleet) : -1], strict=True
-            )
+            for gateway, profile in zip(self.spec.gateways, profiles, strict=True)
         ]
-        nodes = [self._device(kernel, member) for member in self._members]
-        self.wiring.lay(kernel)
-        self.wiring.attach(kernel, self._members)
-        for index, (node, rows) in enumerate(zip(nodes, self.shards, strict=True)):
-            shard = self.resident.shard(rows) if len(rows) else None
-            client = Client(node, index, shard, len(rows), run)
-            place = self.serving[self._members[index].place]
-            client.gateway = None if place is None else run.gateways[place]
-            run.clients.append(client)
-        self._fate(kernel)
-        return run
 
     def _hub(self, kernel: Kernel, name: str, role: str, profile: Profile, at: str) -> Node:
         """A computer at a network node, on mains and at full speed: the server or a gateway."""
@@ -607,7 +815,7 @@ class Scenario:
             governor=member.governor, battery=battery, heat=heat, seed=self.spec.seed,
         )  # fmt: skip
         kernel.add(node)
-        if battery and (sources := self._supplies(member.place)):
+        if battery and (sources := self.sources(member.place)):
             node.feed(together(sources))
         return node
 
@@ -620,7 +828,7 @@ class Scenario:
             stream = rng(self.spec.seed, "sim/churn", name)
             away = member.availability.away
             about = Circumstances(
-                rng=stream, offered=together(self._supplies(member.place)),
+                rng=stream, offered=together(self.sources(member.place)),
                 steps=self._steps(member.place),
             )  # fmt: skip
             charging = isinstance(member.availability, Charging)
@@ -675,13 +883,26 @@ class Scenario:
             else (),
         )
 
+    def _held(self) -> Holdings:
+        """The same of a fleet in columns, which learns nothing."""
+        sizes = [len(rows) for rows in self.shards]
+        owner = np.repeat(np.arange(len(sizes)), sizes)
+        labels = self.dataset.y[np.concatenate(self.shards)]
+        classes = self.dataset.classes
+        held = np.bincount(owner * classes + labels, minlength=len(sizes) * classes)
+        return Holdings(held=held.reshape(-1, classes).astype(np.int32))
+
     def _finish(self, run: Run, lab: Lab | CostOnlyLab, end: Seconds) -> Trace:
         run.finish(end)
         lab.drain()
         scores: dict[int, Any] = {}
         digest = right = None
         trace = run.kernel.trace
-        if not self.spec.cost_only:
+        surrogate = None
+        if self.recording is not None:
+            scores = dict(zip(run.scores, lab.settle([*run.scores.values()]), strict=True))
+            surrogate = self.recording.told(len(run.rows), self.unlike)
+        elif not self.spec.cost_only:
             values = lab.settle([*run.scores.values(), *run.views.values()])
             scores = dict(zip(run.scores, values, strict=False))
             trace.views = [
@@ -698,8 +919,10 @@ class Scenario:
             "seed": self.spec.seed,
             "spec_hash": self.digest,
             "model_hash": digest,
+            "surrogate": surrogate,
         }
-        settle_up(run, end, scores, self.spec.report.targets, heads, self._holdings(right))
+        holdings = self._held() if isinstance(run, Crowd) else self._holdings(right)
+        settle_up(run, end, scores, self.spec.report.targets, heads, holdings)
         trace.spec = self.spec.resolved()
         trace.provenance = self.provenance()
         return trace
@@ -734,6 +957,7 @@ def resolve(
     loaded = {path: load_profile(path) for path in dict.fromkeys(paths)}
     traces = trace_files(spec, beside)
     spec = by_name(spec, paths, traces)
+    spec, recording = _with_recording(spec, beside)
     spec = _with_source(spec)
     task = spec.task
     asked = repr((task.data, task.source, data))
@@ -748,7 +972,7 @@ def resolve(
     architecture = Architecture.of(task.model.name, dataset.shape, dataset.classes, options)
     profiles = tuple(loaded[path] for path in paths)
     named = {path.name: path for path in traces.values()}
-    scenario = Scenario(spec, profiles, paths, dataset, architecture, named, data)
+    scenario = Scenario(spec, profiles, paths, dataset, architecture, named, data, recording)
     scenario.check()
     return scenario
 
@@ -759,6 +983,16 @@ def _dataset(spec: Spec, data: Path | None) -> Dataset:
     loader = DATA.load(task.data.name, where=where(), key="task.data")
     dataset: Dataset = make(loader, task.data.options, data, where=where, key="task.data")
     return _set_aside(spec, dataset, data)
+
+
+def _with_recording(spec: Spec, beside: Path) -> tuple[Spec, Recording | None]:
+    """The spec with its surrogate named by content, and what that is."""
+    if spec.surrogate is None:
+        return spec, None
+    with _at(spec, "surrogate"):
+        recording = read_recording(spec.surrogate.run, beside)
+    named = spec.surrogate.model_copy(update={"run": recording.file})
+    return spec.model_copy(update={"surrogate": named}), recording
 
 
 def pretrained(method: Method) -> bool:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hetsim.spec.schema import Spec
 
 _MOST_DEVICES = 10_000_000
+_MOST_CELLS = 100_000
 
 
 def keys(model: type[Section], document: Document) -> None:
@@ -189,16 +190,25 @@ def _names(spec: Spec) -> None:
 
 def _nodes(spec: Spec) -> None:
     fleet = {group.label: group.count for group in spec.fleet}
-    for name in spec.network.nodes:
+    nodes = spec.network.nodes
+    known: set[str] = set()
+    cells = 0
+    for name, node in nodes.items():
         place = ("network", "nodes", name)
         if not re.fullmatch("[A-Za-z0-9_-]+", name):
             remedy = "Use letters, digits, dashes and underscores."
             fail(spec, f'"{name}" cannot be the name of a node.', remedy, *place)
-        label, _, number = name.rpartition("-")
-        taken = number.isdecimal() and int(number) < fleet.get(label, 0)
-        if taken or name == "server":
-            whose = "a device" if taken else "the server"
-            fail(spec, f'"{name}" is the id of {whose}.', "Give the node another name.", *place)
+        cells += node.count or 1
+        if cells > _MOST_CELLS:
+            what = f"the network has more than {_MOST_CELLS} nodes."
+            fail(spec, what, "Make it smaller.", *place, "count")
+        for cell in spec.network.spread(name):
+            label, _, number = cell.rpartition("-")
+            taken = number.isdecimal() and int(number) < fleet.get(label, 0)
+            if taken or cell == "server" or cell in known:
+                whose = "a device" if taken else "the server" if cell == "server" else "two nodes"
+                fail(spec, f'"{cell}" is the id of {whose}.', "Give the node another name.", *place)
+            known.add(cell)
 
 
 def _fleet(spec: Spec) -> None:
@@ -219,7 +229,7 @@ def _fleet(spec: Spec) -> None:
         if devices > _MOST_DEVICES:
             what = f"the fleet has more than {_MOST_DEVICES} devices."
             fail(spec, what, "Make it smaller.", "fleet", index, "count")
-        known_node(spec, group.link.to, "fleet", index, "link", "to")
+        known_node(spec, group.link.to, "fleet", index, "link", "to", many=True)
     find_profile(
         spec.server.profile,
         spec.origin.parent,
@@ -253,9 +263,9 @@ _HAPPENS_TO = {
 
 
 def _events(spec: Spec) -> None:
-    kinds = {"server": "server"} | dict.fromkeys(spec.network.nodes, "network node")
-    kinds |= {"--".join(pair): "link" for line in spec.network.links
-              for pair in (line.between, line.between[::-1])}  # fmt: skip
+    kinds = {"server": "server"} | dict.fromkeys(spec.network.cells, "network node")
+    kinds |= {f"{a}--{b}": "link" for _, *ends in spec.network.lines
+              for a, b in (ends, ends[::-1])}  # fmt: skip
     kinds |= {gateway.name: "gateway" for gateway in spec.gateways}
     groups = {group.label: group.count for group in spec.fleet}
     for index, event in enumerate(spec.events):
@@ -279,25 +289,41 @@ def _events(spec: Spec) -> None:
             fail(spec, "cancel is an instant.", "Leave it out.", *place, "lasts")
 
 
-def known_node(spec: Spec, name: str, *place: str | int) -> None:
+def known_node(spec: Spec, name: str, *place: str | int, many: bool = False) -> None:
     """Refuse a network node that is not there.
+
+    Args:
+        spec: the topology.
+        name: of the node.
+        place: of the name in the file.
+        many: whether the name may stand for several nodes.
 
     Raises:
         SpecError: with file and line.
     """
-    nodes = spec.network.nodes
-    if name not in nodes:
-        hint = did_you_mean(name, nodes)
-        fail(spec, f'no network node "{name}".{hint}', f"Known: {', '.join(nodes)}.", *place)
+    network = spec.network
+    count = network.nodes[name].count if name in network.nodes else None
+    if name in network.cells or (many and count is not None):
+        return
+    if count is not None:
+        what = f'"{name}" stands for {count} network nodes.'
+        fail(spec, what, f"Name one of them, such as {name}-0.", *place)
+    known = [
+        each if node.count is None else f"{each}-0 to {each}-{node.count - 1}"
+        for each, node in network.nodes.items()
+    ]
+    hint = did_you_mean(name, (*network.nodes, *network.cells))
+    fail(spec, f'no network node "{name}".{hint}', f"Known: {', '.join(known)}.", *place)
 
 
 def _graph(spec: Spec) -> None:
-    neighbours: dict[str, set[str]] = {name: set() for name in spec.network.nodes}
-    for index, line in enumerate(spec.network.links):
-        place = ("network", "links", index, "between")
+    network = spec.network
+    neighbours: dict[str, set[str]] = {name: set() for name in network.cells}
+    for index, line in enumerate(network.links):
         for end, name in enumerate(line.between):
-            known_node(spec, name, *place, end)
-        first, second = line.between
+            known_node(spec, name, "network", "links", index, "between", end, many=True)
+    for index, first, second in network.lines:
+        place = ("network", "links", index, "between")
         if first == second:
             fail(spec, f'joins "{first}" to itself.', "Name two nodes.", *place)
         if second in neighbours[first]:
@@ -313,4 +339,5 @@ def _graph(spec: Spec) -> None:
     for name in neighbours:
         if name not in reached:
             what = f'no way leads from "{name}" to the server at "{spec.server.at}".'
-            fail(spec, what, "Add a link, or remove the node.", "network", "nodes", name)
+            at = ("network", "nodes", network.cells[name])
+            fail(spec, what, "Add a link, or remove the node.", *at)

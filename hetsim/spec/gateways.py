@@ -63,11 +63,11 @@ def check(spec: Spec) -> None:
 
 def _taken(spec: Spec) -> dict[str, str]:
     """What has a name already, in words."""
-    links = chain.from_iterable((line.between, line.between[::-1]) for line in spec.network.links)
+    links = chain.from_iterable(((a, b), (b, a)) for _, a, b in spec.network.lines)
     return {
         "server": "the server",
         **dict.fromkeys((group.label for group in spec.fleet), "a group of devices"),
-        **dict.fromkeys(spec.network.nodes, "a network node"),
+        **dict.fromkeys(spec.network.cells, "a network node"),
         **dict.fromkeys(map("--".join, links), "a link"),
     }
 
@@ -89,6 +89,9 @@ def serving(spec: Spec) -> tuple[int | None, ...]:
     That is the gateway that names it, or else, of those that name no groups, the one with the least
     latency to it along the links; the first of several. None where every gateway names groups and
     none names this one: its devices talk to the server.
+
+    Raises:
+        SpecError: a group is spread over network nodes that are nearest to different ones.
     """
     named = {
         name: place for place, gateway in enumerate(spec.gateways) for name in gateway.serves or ()
@@ -97,19 +100,28 @@ def serving(spec: Spec) -> tuple[int | None, ...]:
     latencies = _latencies(spec)
 
     def nearest(cell: str) -> int | None:
+        if not open_to_all:
+            return None
         away = latencies(cell)
-        return min(open_to_all, key=lambda place: away[spec.gateways[place].at], default=None)
+        return min(open_to_all, key=lambda place: away[spec.gateways[place].at])
 
-    by_cell = {cell: nearest(cell) for cell in dict.fromkeys(each.link.to for each in spec.fleet)}
-    return tuple(named.get(group.label, by_cell[group.link.to]) for group in spec.fleet)
+    by_cell = {to: {nearest(cell) for cell in spec.network.spread(to)}
+               for to in dict.fromkeys(each.link.to for each in spec.fleet)}  # fmt: skip
+    for index, group in enumerate(spec.fleet):
+        if group.label not in named and len(by_cell[group.link.to]) > 1:
+            what = f'the nodes of "{group.link.to}" are nearest to different gateways.'
+            remedy = f"Let one gateway name the group: `serves: [{group.label}]`."
+            fail(spec, what, remedy, "fleet", index, "link", "to")
+    chosen = {to: next(iter(found)) for to, found in by_cell.items()}
+    return tuple(named.get(group.label, chosen[group.link.to]) for group in spec.fleet)
 
 
 def _latencies(spec: Spec) -> Callable[[str], dict[str, Seconds]]:
     """How long it takes along the links from a network node to every other."""
     graph: nx.Graph[str] = nx.Graph()
-    graph.add_nodes_from(spec.network.nodes)
-    for line in spec.network.links:
-        graph.add_edge(*line.between, latency=line.latency)
+    graph.add_nodes_from(spec.network.cells)
+    for index, *ends in spec.network.lines:
+        graph.add_edge(*ends, latency=spec.network.links[index].latency)
 
     def ways(cell: str) -> dict[str, Seconds]:
         lengths = nx.single_source_dijkstra_path_length(graph, cell, weight="latency")

@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from pathlib import PurePath
 from typing import Any
 
-from hetsim.core.errors import SpecError
+from hetsim.core.errors import SpecError, did_you_mean
 from hetsim.spec import options
 from hetsim.spec.load import Document, Place, as_list, as_mapping, key_of, parse_value
 from hetsim.spec.options import REGISTRIES
 
-_STEP = re.compile(r"\.?([^.\[\]=\s]+)|\[([0-9]{1,8})\]")
+_STEP = re.compile(r"\.?([^.\[\]=\s]+)|\[([0-9]{1,8}|[A-Za-z_][A-Za-z0-9_.-]*)\]")
+_NUMBER = re.compile("[0-9]{1,8}")
+_COUNT = ("network", "nodes"), "count"
+"""What a network node has beside its technology."""
 
 
 def apply(document: Document, assignments: Sequence[str]) -> tuple[Document, list[str]]:
     """The document after assignments such as "method.name=fedprox", in their order.
 
-    List items are `fleet[0].count=3` or `fleet.0.count=3`. Short forms are written out where an
-    assignment goes into them. Naming another plug-in (`method.name=X`, or just `method=X`) drops
-    the options in the file that X does not have; options that were set stay, so that a wrong one
-    is found.
+    List items are `fleet[0].count=3` or `fleet.0.count=3`, or have a name: `fleet[pi].count=3` of a
+    group called pi, or of profile pi; `network.links[ap--switch].latency=1 ms`. One that is set to
+    `none` is left out. Short forms are written out where an assignment goes into them. Naming
+    another plug-in (`method.name=X`, or just `method=X`) drops the options in the file that X does
+    not have; options that were set stay, so that a wrong one is found.
 
     Returns:
         The document, and a line for the user about each option that was dropped.
@@ -31,11 +36,15 @@ def apply(document: Document, assignments: Sequence[str]) -> tuple[Document, lis
     """
     data, marks = copy.deepcopy(document.data), dict(document.marks)
     dropped: dict[Place, str] = {}
+    without: set[Place] = set()
     for assignment in assignments:
         origin = f"--set {assignment}"
         steps, text = _split(assignment, origin)
         value = parse_value(text, origin)
         place = _open(data, marks, steps, origin)
+        if value == "none" and isinstance(place[-1], int):
+            without.add(place)
+            continue
         section = _at(data, place)
         if isinstance(value, str) and isinstance(section, dict) and name_key(place) in section:
             place = (*place, name_key(place))
@@ -52,7 +61,7 @@ def apply(document: Document, assignments: Sequence[str]) -> tuple[Document, lis
         for place, name in dropped.items()
         if place not in marks or not isinstance(marks[place], str)
     ]
-    return Document(document.name, data, marks), notes
+    return _without(Document(document.name, data, marks), without), notes
 
 
 def plug_in_kind(section: Place) -> str | None:
@@ -73,8 +82,8 @@ def plug_in_kind(section: Place) -> str | None:
 
 def name_key(section: Place) -> str:
     """The key whose value alone is the short form of a section."""
-    if section == ("server",):
-        return "profile"
+    if section in (("server",), ("surrogate",)):
+        return "profile" if section == ("server",) else "run"
     return "technology" if section[:2] == ("network", "nodes") else "name"
 
 
@@ -85,7 +94,7 @@ def _split(assignment: str, origin: str) -> tuple[Place, str]:
     end = 0
     while match := _STEP.match(key, end):
         name, index = match.groups()
-        steps.append(int(index) if index else name)
+        steps.append(name or (int(index) if _NUMBER.fullmatch(index) else index))
         end = match.end()
     if not equals or not text or not steps or end < len(key) or key.startswith("."):
         raise SpecError(
@@ -124,14 +133,53 @@ def _index(holder: dict[str, Any] | list[Any], step: str | int, at: Place, origi
     """`step` as a key of a mapping, or as an index that a list has."""
     if isinstance(holder, dict):
         return str(step)
-    if isinstance(step, str) and not re.fullmatch("[0-9]{1,8}", step):
-        remedy = f"Write {key_of(at)}[0] for its first item."
-        raise SpecError("is a list.", where=origin, key=key_of(at), remedy=remedy)
+    if isinstance(step, str) and not _NUMBER.fullmatch(step):
+        names = [_names(item, index) for index, item in enumerate(holder)]
+        found = [index for index, of in enumerate(names) if [step] == of[:1]] or [
+            index for index, of in enumerate(names) if step in of
+        ]
+        if len(found) == 1:
+            return found[0]
+        known = [of[0] for of in names if of]
+        what = f'is a list without an item "{step}".{did_you_mean(step, known)}'
+        if found:
+            what = f'has {len(found)} items that are called "{step}".'
+        others = f", or a name: {', '.join(known)}" if known else ""
+        remedy = f"Write {key_of(at)}[0] for its first item{others}."
+        raise SpecError(what, where=origin, key=key_of(at), remedy=remedy)
     if int(step) >= len(holder):
         what = f"has {len(holder)} items, counted from 0."
         remedy = "Choose one of them, or edit the file."
         raise SpecError(what, where=origin, key=key_of(at), remedy=remedy)
     return int(step)
+
+
+def _names(item: Any, index: int) -> list[str]:
+    """What an item of a list may be called, its own name first."""
+    section = as_mapping(item) or {}
+    between = as_list(section.get("between")) or []
+    ends = [str(end) for end in between]
+    names = [section.get("name"), f"gateway-{index}" if "at" in section else None]
+    names += ["--".join(ends), "--".join(ends[::-1])] if ends else []
+    names.append(PurePath(str(section["profile"])).stem if "profile" in section else None)
+    return [name for name in names if isinstance(name, str)]
+
+
+def _without(document: Document, items: Collection[Place]) -> Document:
+    """The document without some items of its lists."""
+    data, marks = document.data, document.marks
+    for *holder, index in sorted(items, key=lambda item: (len(item), item[-1]), reverse=True):
+        place, depth = tuple(holder), len(holder)
+        del _at(data, place)[index]
+        kept: dict[Place, int | str] = {}
+        for mark, line in marks.items():
+            after = int(mark[depth]) - int(index) if mark[:depth] == place != mark else -1
+            if after > 0:
+                mark = (*place, int(mark[depth]) - 1, *mark[depth + 1 :])
+            if after != 0:
+                kept[mark] = line
+        marks = kept
+    return Document(document.name, data, marks)
 
 
 def _at(data: Any, place: Place) -> Any:
@@ -152,6 +200,7 @@ def _dropped(
         return []
     key = key_of((*section, name_key(section)))
     accepted = options.accepts(REGISTRIES[kind].load(name, where=origin, key=key))
+    others = [option for option in others if (section[:2], option) != _COUNT]
     return [
         option
         for option in others

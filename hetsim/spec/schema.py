@@ -32,11 +32,13 @@ from hetsim.spec.sections import (
     Section,
     Server,
     Stop,
+    Surrogate,
     Task,
     network_form,
     network_written_out,
     safe_name,
     server_written_out,
+    surrogate_written_out,
 )
 
 
@@ -47,6 +49,7 @@ class Spec(Section):
         name: of the run; left out, the file's.
         seed: of every random stream.
         cost_only: train nothing, simulate times and joules alone.
+        surrogate: a recorded run that tells a cost-only run how good the model would be.
         fleet: groups of devices.
         network: graph, or the name of a technology: one cell for all.
         server: the server.
@@ -64,6 +67,9 @@ class Spec(Section):
     name: Name = "topology"
     seed: Annotated[int, Whole(0, LARGEST_SEED)] = 0
     cost_only: bool = False
+    surrogate: (
+        Annotated[Surrogate, Short(surrogate_written_out, lambda: {"type": "string"})] | None
+    ) = None
     fleet: Annotated[tuple[Group, ...], Field(strict=False, min_length=1)]
     network: Annotated[Network, Short(network_written_out, network_form)]
     server: Annotated[Server, Short(server_written_out, lambda: {"type": "string"})]
@@ -149,6 +155,9 @@ class Spec(Section):
             for step in place[:-1]:
                 holder = holder[step]
             holder[place[-1]] = full
+        for name, node in self.network.nodes.items():
+            if node.count is not None:
+                plain["network"]["nodes"][name]["count"] = node.count
         return plain
 
     def digest(self, extra: Mapping[str, str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from math import inf
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, get_args
@@ -345,21 +346,39 @@ def _node(value: object) -> object:
     if "technology" not in given:
         remedy = f"Add `technology:`, one of {', '.join(PlugIn('technology').names)}."
         raise Fault("missing.", remedy, ("technology",))
-    return {"technology": {"name": given.pop("technology"), **given}}
+    count = {"count": given.pop("count")} if "count" in given else {}
+    return {"technology": {"name": given.pop("technology"), **given}, **count}
+
+
+def _node_form() -> dict[str, Any]:
+    """JSON Schema of a network node: a technology with its options, and how many there are."""
+    form = PlugIn("technology").form("technology")
+    for one in form["anyOf"]:
+        if "properties" in one:
+            one["properties"]["count"] = {
+                "type": "integer", "minimum": 1,
+                "description": "how many of them, NAME-0, NAME-1 and so on.",
+            }  # fmt: skip
+    return form
 
 
 class Node(Section):
-    """A cell, an access point or a switch.
+    """A cell, an access point or a switch, or many that are alike.
 
     Attributes:
         technology: how stations share it.
+        count: how many there are, called NAME-0, NAME-1 and so on. Devices and links that name NAME
+            are spread over them in turn: device n of a group hangs on the one of number n modulo
+            the count. Left out, one, called NAME.
     """
 
     technology: Annotated[Plugin, PlugIn("technology")]
+    count: Count | None = None
 
     @model_serializer
     def _flat(self) -> dict[str, Any]:
-        return {"technology": self.technology.name, **self.technology.options}
+        count = {} if self.count is None else {"count": self.count}
+        return {"technology": self.technology.name, **self.technology.options, **count}
 
 
 class LinePower(Section):
@@ -433,12 +452,34 @@ class Network(Section):
 
     nodes: dict[
         str,
-        Annotated[
-            Node, Short(_node, lambda: PlugIn("technology").form("technology"), complete=True)
-        ],
+        Annotated[Node, Short(_node, _node_form, complete=True)],
     ]
     links: Annotated[tuple[Line, ...], Field(strict=False)] = ()
     sharing: Sharing = "maxmin"
+
+    @property
+    def cells(self) -> dict[str, str]:
+        """Every node that there is, and the name that stands for it in `nodes`."""
+        return {cell: name for name in self.nodes for cell in self.spread(name)}
+
+    def spread(self, name: str) -> tuple[str, ...]:
+        """The nodes that a name stands for: itself, or as many as its count says."""
+        node = self.nodes.get(name)
+        if node is None or node.count is None:
+            return (name,)
+        return tuple(f"{name}-{number}" for number in range(node.count))
+
+    @property
+    def lines(self) -> Iterator[tuple[int, str, str]]:
+        """Every line that there is: its place in `links`, and its two ends.
+
+        Where ends stand for many nodes, the one of number n is joined to that of number n of the
+        other end, or n modulo the count of the fewer.
+        """
+        for index, line in enumerate(self.links):
+            first, second = (self.spread(end) for end in line.between)
+            for number in range(max(len(first), len(second))):
+                yield index, first[number % len(first)], second[number % len(second)]
 
 
 class Server(Section):
@@ -578,6 +619,23 @@ class Report(Section):
     evaluate_every: Count = 1
     views: bool = False
     targets: Annotated[tuple[Share, ...], Field(strict=False)] = ()
+
+
+class Surrogate(Section):
+    """A finished run from which a cost-only run takes accuracy and loss of the server's model.
+
+    Attributes:
+        run: its folder.
+        despite: what may differ from it: method, task.
+    """
+
+    run: str
+    despite: Annotated[tuple[Literal["method", "task"], ...], Field(strict=False)] = ()
+
+
+def surrogate_written_out(value: object) -> object:
+    """`DIR` alone."""
+    return {"run": value} if isinstance(value, str) else value
 
 
 def server_written_out(value: object) -> object:

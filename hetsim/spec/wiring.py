@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import inf
 from typing import TYPE_CHECKING, NoReturn
 
@@ -26,13 +27,13 @@ if TYPE_CHECKING:
     from hetsim.spec.sections import Link
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Wiring:
     """What a network is made of.
 
     Attributes:
         spec: the topology.
-        technologies: by network node.
+        technologies: by network node, and by the name that stands for many.
         traces: by their place in the file.
         points: contents of trace files, by name.
     """
@@ -44,9 +45,20 @@ class Wiring:
 
     def radio(self, member: Member) -> Radio:
         """Power of a member's radio: its profile's for the technology, else the technology's."""
-        cell = member.group.link.to
-        name = self.spec.network.nodes[cell].technology.name
-        return member.profile.radios.get(name, self.technologies[cell].radio)
+        to = member.group.link.to
+        network = self.spec.network
+        node = network.nodes.get(to) or network.nodes[network.cells[to]]
+        return member.profile.radios.get(node.technology.name, self.technologies[to].radio)
+
+    def cell(self, member: Member) -> str:
+        """The network node that a member hangs on."""
+        cells = self._spread[member.place]
+        return cells[member.number % len(cells)]
+
+    @cached_property
+    def _spread(self) -> list[tuple[str, ...]]:
+        """Where the members of each group hang, in turn."""
+        return [self.spec.network.spread(group.link.to) for group in self.spec.fleet]
 
     def check(self) -> None:
         """Refuse a device whose rate nobody knows, and a latency that the sharing cannot use.
@@ -57,7 +69,7 @@ class Wiring:
         for index, group in enumerate(self.spec.fleet):
             link, technology = group.link, self.technologies[group.link.to]
             place: Place = ("fleet", index, "link")
-            station = self._station(group.label, link)
+            station = self.station(group.label, link)
             if not (station.up and station.down):
                 what = "the technology's own is zero." if technology.rates else "missing."
                 remedy = 'Add `rate: "40 Mbit/s"`, or `up:` and `down:`.'
@@ -76,12 +88,12 @@ class Wiring:
         """Cells, and the lines between them."""
         network = kernel.network
         network.model = NETWORK_MODELS[self.spec.network.sharing]
-        for name, technology in self.technologies.items():
+        for name in self.spec.network.cells:
             network.add_cell(name)
-            if technology.power:
-                kernel.add(_equipment(kernel, name, technology.power))
-        for index, line in enumerate(self.spec.network.links):
-            a, b = line.between
+            if self.technologies[name].power:
+                kernel.add(_equipment(kernel, name, self.technologies[name].power))
+        for index, a, b in self.spec.network.lines:
+            line = self.spec.network.links[index]
             node, power = None, 0.0
             if line.power is not None:
                 node, power = _equipment(kernel, f"{a}--{b}", line.power.idle), line.power.busy
@@ -98,8 +110,8 @@ class Wiring:
         """Stations, each on its cell."""
         by_cell: dict[str, list[tuple[Member, Station]]] = {}
         for member in members:
-            link = member.group.link
-            by_cell.setdefault(link.to, []).append((member, self._station(member.name, link)))
+            station = self.station(member.name, member.group.link)
+            by_cell.setdefault(self.cell(member), []).append((member, station))
         for cell, there in by_cell.items():
             technology = self.technologies[cell]
             hops = technology.attach(cell, [station for _, station in there])
@@ -116,7 +128,8 @@ class Wiring:
                 )  # fmt: skip
                 self._follow_all(kernel, member)
 
-    def _station(self, name: str, link: Link) -> Station:
+    def station(self, name: str, link: Link) -> Station:
+        """A device as its technology sees it."""
         up, down = self.technologies[link.to].rates or (0.0, 0.0)
         return Station(
             name=name,

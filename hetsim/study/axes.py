@@ -87,7 +87,7 @@ def grid(text: str) -> Axis:
     return _listed(key, values, "--grid")
 
 
-def sample(text: str) -> Sample:
+def sample(text: str, option: str = "--sample") -> Sample:
     """What `--sample key.path=low..high`, or a list as for `--grid`, draws from.
 
     A range of two whole numbers gives whole numbers, both included. ` log` after it makes each
@@ -96,15 +96,19 @@ def sample(text: str) -> Sample:
     >>> sample("fleet[0].link.rate=5..50 Mbit/s log").unit
     'Mbit/s'
 
+    Args:
+        text: of the option.
+        option: its name in messages.
+
     Raises:
         SpecError: no key, no value, or no range.
     """
-    key, values = _halves(text, "--sample", "method.lr=0.001..0.1")
-    where = f"--sample {key}"
+    key, values = _halves(text, option, "method.lr=0.001..0.1")
+    where = f"{option} {key}"
     log = values.endswith(_LOG)
     match = _RANGE.fullmatch(values.removesuffix(_LOG).rstrip())
     if match is None:
-        return _listed(key, values, "--sample")
+        return _listed(key, values, option)
     first, unit, last, other = match.groups()
     unit, other = unit or "", other.strip()
     if unit and unit != other:

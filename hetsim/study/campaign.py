@@ -152,6 +152,7 @@ def answers(
     ray: bool = False,
     known: Known,
     failures: bool = False,
+    players: Players | None = None,
     progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> list[Any]:
     """Play the runs whose answer is not kept in `work` yet; as `campaign` otherwise.
@@ -168,6 +169,7 @@ def answers(
         ray: whether they are those of a Ray cluster: of $RAY_ADDRESS, or one started here.
         known: data that identifying the runs has read.
         failures: whether a run that cannot go on is answered with `Failed`, and kept as such.
+        players: who plays in place of `workers` and `ray`; whoever made them ends them.
         progress: told how many runs are done, of how many.
     """
     run_folder.make(work / _ANSWERS, "campaign")
@@ -184,13 +186,9 @@ def answers(
         )  # fmt: skip
         done = len(places) - len(missing)
         progress(done, len(places))
+        playing = players or Players(workers, ray=ray)
         try:
-            played = (
-                _played_on_ray(missing, workers)
-                if ray and missing
-                else _played(missing, min(workers or 1, len(missing)), known)
-            )
-            for task in played:
+            for task in playing.play(missing, known):
                 found[task.answer.stem] = _kept(task.answer)
                 done += 1
                 progress(done, len(places))
@@ -199,6 +197,9 @@ def answers(
                 f"interrupted: {done} of {len(places)} runs are kept in {work}\n"
                 "    The same command goes on with the others."
             ) from stop
+        finally:
+            if players is None:
+                playing.end()
     return [found[run.key] for run in runs]
 
 
@@ -291,32 +292,54 @@ def _named(variant: Variant) -> Iterator[None]:
 # --- processes ------------------------------------------------------------------------------------
 
 
-def _played(tasks: deque[_Task], workers: int, known: Known) -> Iterator[_Task]:
-    """Play all tasks; each is yielded when its answer is kept."""
-    if workers <= 1:
-        while tasks:
-            task = tasks.popleft()
-            task.play(known)
-            yield task
-        return
-    crew = _Crew(workers)
-    try:
-        yield from crew.play(tasks)
-    finally:
-        crew.end()
+class Players:
+    """Who plays runs: this process, several, or a cluster; begun when they are first needed.
 
+    They may serve many campaigns, one after the other, until they are ended.
 
-def _played_on_ray(tasks: Sequence[_Task], workers: int | None) -> Iterator[_Task]:
-    """The same on a cluster; answers are written here."""
-    cluster = EXECUTORS.load("ray")(workers=workers)
-    cluster.connect()
-    try:
+    Args:
+        workers: processes; None for this one, or for all of a cluster.
+        ray: whether they are those of a Ray cluster.
+    """
+
+    def __init__(self, workers: int | None = None, *, ray: bool = False) -> None:
+        self._workers, self._ray = workers, ray
+        self._crew: _Crew | None = None
+        self._cluster: Any = None
+
+    def play(self, tasks: deque[_Task], known: Known) -> Iterator[_Task]:
+        """Play all tasks; each is yielded when its answer is kept."""
+        if self._ray:
+            yield from self._on_cluster(tasks)
+        elif self._crew is None and min(self._workers or 1, len(tasks)) <= 1:
+            while tasks:
+                task = tasks.popleft()
+                task.play(known)
+                yield task
+        else:
+            self._crew = self._crew or _Crew(self._workers or 1)
+            yield from self._crew.play(tasks)
+
+    def end(self) -> None:
+        """Stop them, whatever they are doing."""
+        if self._crew is not None:
+            self._crew.end()
+        if self._cluster is not None:
+            self._cluster.close()
+        self._crew = self._cluster = None
+
+    def _on_cluster(self, tasks: Sequence[_Task]) -> Iterator[_Task]:
+        """Play on a cluster; answers are written here."""
+        if not tasks:
+            return
+        if self._cluster is None:
+            self._cluster = EXECUTORS.load("ray")(workers=self._workers)
+            self._cluster.connect()
         here = str(Path.cwd())
-        for (task, _), text in cluster.spread(_play_here, [(task, here) for task in tasks]):
+        sent = [(task, here) for task in tasks]
+        for (task, _), text in self._cluster.spread(_play_here, sent):
             task.keep(text)
             yield task
-    finally:
-        cluster.close()
 
 
 _read_here: Known = {}
@@ -341,17 +364,18 @@ class _Crew:
     """Processes that play one run at a time; they end with this one, whatever it dies of."""
 
     def __init__(self, workers: int) -> None:
-        context = multiprocessing.get_context("spawn")
+        self._workers = workers
         self._members: dict[Connection, BaseProcess] = {}
-        for _ in range(workers):
+
+    def play(self, tasks: deque[_Task]) -> Iterator[_Task]:
+        """Hand out the tasks in their order, to no more processes than there are tasks."""
+        context = multiprocessing.get_context("spawn")
+        while len(self._members) < min(self._workers, len(tasks)):
             ours, theirs = context.Pipe()
             process = context.Process(target=_work, args=(theirs,), daemon=True)
             process.start()
             theirs.close()
             self._members[ours] = process
-
-    def play(self, tasks: deque[_Task]) -> Iterator[_Task]:
-        """Hand out the tasks in their order."""
         busy: dict[Connection, _Task] = {}
         for link in self._members:
             _hand_out(link, tasks, busy)

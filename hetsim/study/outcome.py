@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, BinaryIO
 
+from hetsim.core.table import sums, unlike
 from hetsim.core.trace import Trace
 from hetsim.study.campaign import Failed, Identified
 
@@ -28,29 +29,30 @@ FIXED = {
 while they took part; `device_j` to `link_j` are `energy_j` by role. `excluded` counts devices that
 could not take part at all.
 """
-_HASHES = ("trace_hash", "model_hash")
+_HASHES = ("trace_hash", "model_hash", "surrogate_hash")
 _LAST = ("failed", "spec_hash", *_HASHES)
-"""Why a point has no values, or nothing; what was run, and what came out."""
+"""Why a point has no values, or nothing; what was run, and what came out; of a point whose accuracy
+was not learned, the recorded run that it is of."""
 
 
 def outcome(trace: Trace) -> dict[str, Any]:
     """What is kept of a run: the values of its row, but for its axes."""
     summary = trace.summary
-    devices = [row for row in trace.devices if row["role"] == "device"]
     energy = summary["energy_j"]["total"]
     roles = {f"{role}_j": spent for role, spent in summary["energy_by_role_j"].items()}
     drops = {f"dropped_{cause}": number for cause, number in summary["dropouts"].items()}
     classes: dict[str, float] = {}
-    for row in devices:
-        name = f"class_{row['device_class'] or 'other'}_j"
-        classes[name] = classes.get(name, 0.0) + row["energy_j"]
+    for (role, kind), of in sums(trace.devices, ("role", "device_class"), ("energy_j",)).items():
+        if role == "device":
+            classes[f"class_{kind or 'other'}_j"] = of["energy_j"]
     targets = {
         f"{what}_{target}_{unit}": reached
         for what, unit in (("time_to", "s"), ("energy_to", "j"))
         for target, reached in summary[what].items()
     }
     told = summary | roles | drops | {"energy_j": energy}
-    told["excluded"] = sum(bool(row["excluded"]) for row in devices)
+    told["surrogate_hash"] = (summary["surrogate"] or {}).get("hash")
+    told["excluded"] = len(unlike(trace.devices, excluded=""))
     kept = {name: told[name] for name in (*FIXED, *_HASHES)}
     return {
         name: None if isinstance(value, float) and not math.isfinite(value) else value

@@ -329,6 +329,7 @@ def _simulate(scenario: Scenario, settings: Settings, folder: Path | None) -> Re
             "machine": platform.machine(),
             "cpus": os.cpu_count(),
             "memory": peaks(),
+            "played": trace.played,
             "numerics": lab.tag,
             "python": sys.version,
             "refs": {

@@ -18,17 +18,16 @@ from typing import Any
 from hetsim.core.errors import HetsimError, Interrupted, SpecError
 from hetsim.core.files import placed
 from hetsim.report import sweep_page
-from hetsim.spec.load import dump, read
-from hetsim.spec.schema import find_topology
 from hetsim.study import axes as _axes
 from hetsim.study import folder as run_folder
 from hetsim.study import outcome as _outcome
 from hetsim.study.axes import Axes
 from hetsim.study.campaign import Identified, Known, Variant, answers, identified
+from hetsim.study.errand import Errand
 from hetsim.study.explain import Sheet, Table
 
-ASKED, POINTS, PAGE = "sweep.yaml", "points.parquet", "sweep.html"
-_HOST = "host.json"
+POINTS, PAGE = "points.parquet", "sweep.html"
+_ERRAND = Errand("sweep", "sweep.yaml", "hetsim sweep TOPOLOGY --grid KEY=A,B --out DIR")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,7 +179,7 @@ def resume(folder: Path, *, topology: str | None = None, means: Means | None = N
     """
     asked, digest = _asked(folder)
     means = means or Means()
-    begun = _begun(folder)
+    begun = _ERRAND.begun(folder)
     asked = replace(asked, topology=topology or begun.get("topology") or asked.topology)
     means = replace(
         means,
@@ -209,7 +208,10 @@ def _sweep(asked: Asked, out: Path | None, means: Means, begun: str | None) -> S
         )
     name = runs[0].title
     folder = out or Path("runs") / f"sweep-{name}-{digest[:8]}"
-    _open(folder, asked, digest, means)
+    _ERRAND.begin(
+        folder, _plain(asked), digest,
+        topology=asked.topology, data=means.data, store=means.store,
+    )  # fmt: skip
     first, done = -1, 0
 
     def count(now: int, of: int) -> None:
@@ -231,8 +233,8 @@ def _sweep(asked: Asked, out: Path | None, means: Means, begun: str | None) -> S
     rows = _outcome.rows(_axes.columns(axes.keys, points), runs, found)
     with placed(folder / POINTS) as file:
         _outcome.write(file, axes.keys, rows)
-    text = sweep_page.render(name, axes.keys, rows, asked=(folder / ASKED).read_text("utf-8"))
-    run_folder.write(folder / PAGE, text)
+    told = (folder / _ERRAND.file).read_text("utf-8")
+    run_folder.write(folder / PAGE, sweep_page.render(name, axes.keys, rows, asked=told))
     return Swept(name=name, folder=folder, axes=axes.keys, rows=rows, played=done - first)
 
 
@@ -272,33 +274,6 @@ def _digest(axes: Axes, points: Sequence[Sequence[str]], runs: Sequence[Identifi
 # --- the folder -----------------------------------------------------------------------------------
 
 
-def _open(folder: Path, asked: Asked, digest: str, means: Means) -> None:
-    """Begin the sweep in its folder, or see that it is the one that was begun there."""
-    run_folder.make(folder, "--out")
-    if means.store:
-        run_folder.make(means.store, "--store")
-    if (folder / ASKED).is_file():
-        _, begun = _asked(folder)
-        if begun != digest:
-            raise SpecError(
-                "holds another sweep", where=str(folder), remedy="Give another --out folder."
-            )
-    else:
-        if any(not path.name.endswith(".part") for path in folder.iterdir()):
-            raise SpecError(
-                "holds files that are no sweep of hetsim",
-                where=str(folder),
-                remedy="Give another --out folder.",
-            )
-        run_folder.write(folder / ASKED, dump(_plain(asked) | {"hash": digest}))
-    host = {
-        "topology": str(find_topology(asked.topology).resolve()),
-        "data": str(means.data.resolve()) if means.data else None,
-        "store": str(means.store.resolve()) if means.store else None,
-    }
-    run_folder.write(folder / _HOST, json.dumps(host, indent=2, sort_keys=True) + "\n")
-
-
 def _plain(asked: Asked) -> dict[str, Any]:
     plain: dict[str, Any] = {"topology": asked.topology, "set": list(asked.overrides)}
     plain |= {"grid": list(asked.grid), "sample": list(asked.sample)}
@@ -307,33 +282,14 @@ def _plain(asked: Asked) -> dict[str, Any]:
 
 def _asked(folder: Path) -> tuple[Asked, str]:
     """What the sweep in `folder` is of, and its hash."""
-    path = folder / ASKED
-    if not path.is_file():
-        raise SpecError(
-            f"no sweep to resume: there is no {ASKED}",
-            where=str(folder),
-            remedy="Give the topology and axes: hetsim sweep TOPOLOGY --grid KEY=A,B --out DIR",
-        )
-    data = read(path).data
+    data, digest = _ERRAND.asked(folder)
     try:
-        asked = Asked(
+        return Asked(
             topology=str(data["topology"]), grid=tuple(data["grid"]), sample=tuple(data["sample"]),
             points=data["points"], sweep_seed=data["sweep_seed"], overrides=tuple(data["set"]),
-        )  # fmt: skip
-        return asked, str(data["hash"])
+        ), digest  # fmt: skip
     except (LookupError, TypeError) as fault:
-        raise SpecError(
-            f"is not what a sweep writes ({fault})", where=str(path), remedy="Put the file back."
-        ) from fault
-
-
-def _begun(folder: Path) -> dict[str, Any]:
-    """Paths on this host, as far as they are known."""
-    try:
-        found = json.loads((folder / _HOST).read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+        raise _ERRAND.spoilt(folder, fault) from fault
 
 
 def _path(text: str | None) -> Path | None:

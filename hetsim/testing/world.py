@@ -19,7 +19,7 @@ from hetsim.core.registry import METHODS
 from hetsim.core.trace import Trace
 from hetsim.learn.executors.base import Executor
 from hetsim.learn.executors.inline import Inline
-from hetsim.learn.lab import CostOnlyLab, Lab
+from hetsim.learn.lab import Lab
 from hetsim.learn.store import MemoryStore
 from hetsim.spec.build import Scenario, resolve
 from hetsim.spec.schema import load_topology
@@ -118,7 +118,7 @@ def play(scenario: Scenario, executor: Executor | None = None) -> Played:
         executor: an instance; inline by default. A cost-only scenario needs none.
     """
     if scenario.spec.cost_only:
-        return Played(trace=scenario.play(CostOnlyLab(), causality=True))
+        return Played(trace=scenario.play(scenario.lab(), causality=True))
     lab = Lab(executor or Inline(), MemoryStore(), scenario.resident)
     try:
         return Played(trace=scenario.play(lab, causality=True), executed=lab.executed)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
+from dataclasses import fields, replace
 from math import inf
 from pathlib import Path
 from statistics import median
@@ -50,6 +51,16 @@ def crowd(count: int, cells: int = 200) -> Population:
         efficiency=np.full(count, 0.95),
         numbers={"samples": rng.integers(10, 200, count).astype(float)},
     )  # fmt: skip
+
+
+def repeated(people: Population, times: int) -> Population:
+    """The same devices again and again, in the same cells."""
+    columns = {
+        each.name: np.tile(value, times) for each in fields(people)
+        if isinstance(value := getattr(people, each.name), np.ndarray)
+    }  # fmt: skip
+    numbers = {name: np.tile(column, times) for name, column in people.numbers.items()}
+    return replace(people, **columns, numbers=numbers)
 
 
 async def fedavg(party: Party) -> None:
@@ -93,14 +104,12 @@ def test_cost_goes_with_events_and_not_with_devices_and_time(
     count: int, row: Callable[..., None]
 ) -> None:
     """A hundred are asked every ten minutes, ten times, out of a thousand or of many more."""
-    people = crowd(count)
-    fleet, rows = Fleet(people), np.arange(0, count, count // 100)
+    few = crowd(10**3)
+    fleet, rows = Fleet(repeated(few, count // len(few))), np.arange(0, 10**3, 10)
     for number in range(10):
         fleet.play(fedavg, rows, 600.0 * number)
-    asked = 10 * len(rows)
-    assert fleet.flows == 2 * asked
-    assert fleet.touched == asked
-    assert fleet.solves <= asked
+    asked, cells = 10 * len(rows), len(set(few.cell[rows].tolist()))
+    assert (fleet.flows, fleet.solves, fleet.touched) == (2 * asked, 10 * cells, asked)
     row(
         f"{count:,} devices, 100 asked ten times: flows", fleet.flows, 2 * asked,
         note=f"{fleet.solves} solves, {fleet.touched} rows touched",
@@ -126,3 +135,21 @@ def test_a_round_of_a_million(row: Callable[..., None]) -> None:
         spread=(min(ratios), max(ratios)), ours=f"{median(ours):.3g} s",
         theirs=f"{median(theirs):.3g} s at 10^5, {10 * median(theirs):.3g} s scaled",
     )  # fmt: skip
+
+
+@pytest.mark.usefixtures("measured")
+@pytest.mark.timeout(600)
+def test_a_round_of_a_million_whose_messages_meet(row: Callable[..., None]) -> None:
+    """Stations get equal time, so the fast send while the slow still receive, on one channel."""
+    people, rows = crowd(MILLION), np.arange(MILLION)
+    cells = [replace(cell, share="airtime") for cell in people.cells]
+    rates = np.linspace(1e6, 8e6, len(KINDS))[people.kind]
+    for name, up in (("all rates differ", people.up), ("ten rates", rates)):
+        took, fleet, lengths = a_round(replace(people, cells=cells, up=up, down=2.0 * up), rows)
+        assert fleet.flows == 2 * MILLION
+        other = bare(list(zip(*(column[: MILLION // 10].tolist() for column in lengths),
+                              strict=True)))  # fmt: skip
+        row(
+            f"the same where messages meet, {name}", 10 * other / took, ours=f"{took:.3g} s",
+            theirs=f"{10 * other:.3g} s scaled",
+        )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -45,6 +46,23 @@ def test_output_is_what_the_main_job_prints(
     assert found is not None
     assert found["command"] == "hetsim run topologies/iot_mix.yaml"
     printed = "\n".join(line.rstrip() for line in main_job[1].splitlines()) + "\n"
+    if update_golden:
+        text = readme[: found.start("shown")] + printed + readme[found.end("shown") :]
+        (repo / "README.md").write_text(text, encoding="utf-8")
+        return
+    assert _rounded(printed) == _rounded(found["shown"])
+
+
+@pytest.mark.slow
+def test_output_is_what_the_plan_prints(
+    readme: str, repo: Path, tmp_path: Path, update_golden: bool
+) -> None:
+    [_, found] = OUTPUT.finditer(readme)
+    line = shlex.split(found["command"])
+    done = subprocess.run(
+        [sys.executable, "-m", *line], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    printed = "\n".join(row.rstrip() for row in done.stdout.splitlines()) + "\n"
     if update_golden:
         text = readme[: found.start("shown")] + printed + readme[found.end("shown") :]
         (repo / "README.md").write_text(text, encoding="utf-8")

@@ -178,6 +178,8 @@ def troubled() -> Trace:
     name = trace.devices[3]["device"]
     trace.count(40.0, name, "throttled", 1.0)
     trace.count(160.0, name, "throttled", 0.0)
+    for t, value in ((60.0, 1.0), (180.0, 0.0)):
+        trace.count(t, "ap-north/airtime", "saturated", value)
     trace.counters.sort(key=lambda counter: counter.t)
     return trace
 
@@ -382,8 +384,12 @@ def test_heat_death_and_full_links_are_seen(
     legend = "[...document.querySelectorAll('#timeline .legend li')].map(li => li.innerText)"
     wanted = {"held up on a link", "throttled by heat", "battery empty"}
     assert wanted <= set(browser.ask(legend))
+    assert "link full: those who share it take all of it" in browser.ask(legend)
+    rows = "[...document.querySelectorAll('#plot-timeline .ytick text')].map(e => e.textContent)"
+    assert "ap-north/airtime" in browser.ask(rows)
+    assert "ap-north/airtime" in browser.ask("document.getElementById('timeline').innerText")
     place = "document.getElementById('plot-timeline')"
-    for name in wanted:
+    for name in (*wanted, "link full"):
         trace = f"{place}.data.find(t => t.name === '{name}')"
         colour = (
             f"(e => {{ e.style.color = {trace}.marker.color; return e.style.color; }})"

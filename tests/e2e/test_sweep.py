@@ -269,19 +269,29 @@ def test_a_cluster_gives_the_same_table_even_if_a_worker_is_killed(
         assert (swept.folder / name).read_bytes() == (alone.folder / name).read_bytes()
 
 
+RAY = pytest.param(
+    ("--executor", "ray", "--jobs", "2"), id="ray",
+    marks=pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed"),
+)  # fmt: skip
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_ctrl_c_prints_the_line_to_go_on(topology: Path, tmp_path: Path, jobs: int) -> None:
+@pytest.mark.parametrize("players", [("--jobs", "1"), ("--jobs", "2"), RAY], ids=" ".join)
+def test_ctrl_c_prints_the_line_to_go_on(
+    topology: Path, tmp_path: Path, players: tuple[str, ...]
+) -> None:
     folder = tmp_path / "stopped"
     numbers = ",".join(map(str, range(200)))
     command = [sys.executable, "-m", "hetsim", "sweep", str(topology), "--grid", f"seed={numbers}"]
-    command += ["--cost-only", "--out", str(folder), "--jobs", str(jobs)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    command += ["--cost-only", "--out", str(folder), *players]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
     while len(kept(folder)) < 3:
         assert process.poll() is None, process.communicate()
         time.sleep(0.001)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: all of its group hear it
+    out, err = process.communicate(timeout=120)
     assert process.returncode == 130, err
     assert out == ""
     assert f"of 200 runs are kept. Go on with: python -m hetsim sweep --resume {folder}" in err

@@ -12,16 +12,30 @@ from hetsim.cli import app
 
 TOPOLOGIES = sorted((Path(__file__).resolve().parents[2] / "topologies").glob("*.yaml"))
 KNOWN = {
-    "stitch_low_end": "method.winners=[wide_cnn@0.25/1, plain_cnn@0.35/2, separable_cnn@0.25/3, "
-    "plain_cnn@0.35/4]",
+    "stitch_low_end": [
+        "method.winners=[wide_cnn@0.25/1, plain_cnn@0.35/2, separable_cnn@0.25/3, plain_cnn@0.35/4]"
+    ],
 }
 """What a run that learns nothing must be told, by topology."""
+SHORT = {
+    "million": [
+        *(f"fleet[{place}].count=400" for place in range(10)), "task.data.train=40000",
+        "selection.cohort=100", "stop.rounds=3",
+    ],
+}  # fmt: skip
+"""What makes one that is too large for a test short."""
+
+
+def sets(path: Path, *more: dict[str, list[str]]) -> list[str]:
+    """Options for a topology."""
+    given = [text for told in (SHORT, *more) for text in told.get(path.stem, [])]
+    return [word for text in given for word in ("--set", text)]
 
 
 @pytest.mark.parametrize("path", TOPOLOGIES, ids=lambda path: path.stem)
 def test_runs_cost_only(path: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    known = ["--set", KNOWN[path.stem]] if path.stem in KNOWN else []
+    known = sets(path, KNOWN)
     done = CliRunner().invoke(
         app, ["run", str(path), "--out", str(out), "--cost-only", "--no-report", "--json", *known]
     )
@@ -35,7 +49,7 @@ def test_runs_cost_only(path: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", TOPOLOGIES, ids=lambda path: path.stem)
 def test_check_says_what_it_is(path: Path) -> None:
-    done = CliRunner().invoke(app, ["check", str(path)])
+    done = CliRunner().invoke(app, ["check", str(path), *sets(path)])
     assert done.exit_code == 0, done.output
     assert "is valid" in done.stdout
 

@@ -40,6 +40,15 @@ CASES = {
     ),
     "iot_mix heterofl": ("topologies/iot_mix.yaml", ("stop.rounds=2", "method.name=heterofl")),
     "edge_levels": ("topologies/edge_levels.yaml", ("stop.rounds=3",)),
+    "million": (
+        "topologies/million.yaml",
+        (
+            *(f"fleet[{place}].count=400" for place in range(10)),
+            "task.data.train=40000",
+            "selection.cohort=200",
+            "stop.rounds=3",
+        ),
+    ),
     **{
         f"edge_levels {name}": (
             "topologies/edge_levels.yaml",

@@ -105,6 +105,22 @@ def test_json_of_check(tiny: Path) -> None:
     sheet = one_object(Ended("check", tiny, "--json"))
     assert sheet["title"] == "tiny"
     assert sheet["tables"]
+    assert sheet["estimate"]["evaluations"]["value"] == 2
+    cheap = one_object(Ended("check", tiny, "--json", "--cost-only"))
+    assert cheap["estimate"]["work"]["value"] == 0
+
+
+def test_a_recorded_run_stands_in_for_learning(tiny: Path, out: Path) -> None:
+    assert Ended("run", tiny, "--out", out, "-q", "--no-report").status == 0
+    told = one_object(
+        Ended("run", tiny, "--surrogate", out, "--out", out.with_name("b"), "--json", "--no-report")
+    )
+    learned = json.loads((out / "summary.json").read_text())
+    assert told["accuracy"] == learned["accuracy"]
+    assert told["surrogate"]["spec_hash"] == learned["spec_hash"]
+    assert told["model_hash"] is None
+    refused = Ended("run", "--resume", out.with_name("b"), "--surrogate", out)
+    assert "cannot change a run that has begun" in refused.message
 
 
 def test_json_of_sweep(tiny: Path, out: Path) -> None:

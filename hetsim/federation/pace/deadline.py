@@ -49,6 +49,10 @@ class Deadline:
         """To take partial work."""
         return frozenset() if self.late == "drop" else frozenset({self.late})
 
+    def updates(self, cohort: int, able: int) -> tuple[int, int]:
+        """Of a step: all who are asked count."""
+        return min(cohort, able), min(cohort, able)
+
     def begin(self, run: Run) -> Rounds:
         """Rounds that end at the deadline."""
         return rounds(run, deadline=self.deadline, late=self.late, reserve=self.reserve)

@@ -58,6 +58,11 @@ class FedBuff:
         """To take in updates of older models."""
         return frozenset({"stale"})
 
+    def updates(self, cohort: int, able: int) -> tuple[int, int]:
+        """Of a step: whoever delivered is replaced."""
+        del cohort, able
+        return self.buffer, self.buffer
+
     def begin(self, run: Run) -> Flight:
         """Clients in flight, a buffer a step."""
 

@@ -59,6 +59,11 @@ class Hierarchical:
         """To take models that gateways have averaged."""
         return frozenset({"gateways"})
 
+    def updates(self, cohort: int, able: int) -> tuple[int, int]:
+        """Of a step: the cohort, as often as gateways average."""
+        asked = min(cohort, able) * self.edge_rounds
+        return asked, asked
+
     def begin(self, run: Run) -> Tree:
         """The gateways of one run."""
         return Tree(self, run)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import inf
 
 from hetsim.core.quantities import Seconds
-from hetsim.federation.pace.sync import check, rounds
+from hetsim.federation.pace.sync import check, larger, rounds
 from hetsim.federation.rounds import Rounds
 from hetsim.federation.run import Demand, Run
 
@@ -34,6 +34,10 @@ class OverSelection:
     def demands(self) -> frozenset[Demand]:
         """Nothing."""
         return frozenset()
+
+    def updates(self, cohort: int, able: int) -> tuple[int, int]:
+        """Of a step: more than are waited for are asked."""
+        return min(larger(cohort, self.factor), able), min(cohort, able)
 
     def begin(self, run: Run) -> Rounds:
         """Rounds that end with the first cohort's worth."""

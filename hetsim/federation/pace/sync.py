@@ -47,6 +47,10 @@ class Sync:
         """Nothing."""
         return frozenset()
 
+    def updates(self, cohort: int, able: int) -> tuple[int, int]:
+        """Of a step: more than are waited for may be asked."""
+        return min(larger(cohort, self.over_selection), able), min(cohort, able)
+
     def begin(self, run: Run) -> Rounds:
         """Rounds of one cohort each."""
         return rounds(run, deadline=self.deadline, factor=self.over_selection, at_once=self.at_once)
@@ -68,6 +72,15 @@ def check(deadline: Seconds, factor: float, name: str) -> None:
         raise SpecError(f"{name} is {factor:g}", remedy="Ask at least the cohort: 1 or more.")
 
 
+def larger(cohort: int, factor: float) -> int:
+    """How many are asked of `factor` times a cohort.
+
+    >>> larger(100, 1.1), larger(5, 1.3)
+    (110, 7)
+    """
+    return ceil(cohort * factor - _DUST)
+
+
 def rounds(
     run: Run,
     *,
@@ -84,7 +97,7 @@ def rounds(
 
     async def ask(script: Asked, args: tuple[Any, ...]) -> list[Reply[Any]]:
         wanted = run.selection.cohort
-        clients = await run.select(ceil(wanted * factor - _DUST), deadline=deadline)
+        clients = await run.select(larger(wanted, factor), deadline=deadline)
         first = wanted if len(clients) > wanted else inf
         size = at_once or max(1, len(clients))
         replies: list[Reply[Any]] = []

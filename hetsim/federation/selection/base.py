@@ -16,11 +16,17 @@ T = TypeVar("T")
 
 
 class Memoryless:
-    """Abstract: a policy that goes by what the server knows and keeps nothing of its own."""
+    """Abstract: a policy that goes by what the server knows and keeps nothing of its own.
+
+    Attributes:
+        blind: whether it looks at no candidate, only at how many there are; it can then choose
+            among anything.
+    """
 
     __slots__ = ()
 
     observes: ClassVar[bool] = False
+    blind: ClassVar[bool] = False
 
     def begin(self) -> Self:
         """Itself."""

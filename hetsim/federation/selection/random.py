@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from hetsim.federation.roster import Candidate, Situation
 from hetsim.federation.selection.base import Memoryless, check_cohort
@@ -21,6 +22,7 @@ class Random(Memoryless):
         cohort: clients a round.
     """
 
+    blind: ClassVar[bool] = True
     cohort: int = 10
 
     def __post_init__(self) -> None:

@@ -55,7 +55,7 @@
       box.setAttribute("y", range ? range[0] : 0);
       box.setAttribute("height", range ? range[1] - range[0] : 0);
     }
-    byId("kept-lines").textContent = `${passing} of ${sweep.points.length} points`;
+    byId("kept-lines").textContent = `${passing} of ${sweep.points.length} ${sweep.noun}s`;
   };
 
   const brush = (i) => {
@@ -86,7 +86,7 @@
         stroke: value === null ? css("idle") : colour(share(by, value)), "data-row": row,
       });
       const words = [...across, by].filter((column, i, all) => all.indexOf(column) === i);
-      path.append(make("title", {}, [`point ${sweep.points[row]}`, ...words.map((column) => `${named(column)}: ${shown(column, column.values[row])}`)].join("\n")));
+      path.append(make("title", {}, [`${sweep.noun} ${sweep.points[row]}`, ...words.map((column) => `${named(column)}: ${shown(column, column.values[row])}`)].join("\n")));
       svg.append(path);
     }
     across.forEach((column, i) => {

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from hetsim.core.trace import Note, Trace
+from hetsim.core.trace import Counter, Note, Trace
 from hetsim.report import energy, page
+from hetsim.report.numbers import SPACE
 from tests.unit.report.synthetic import build
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'%{y}&amp;</script>"
@@ -203,7 +204,17 @@ def test_the_spec_and_the_hashes_are_on_the_page(trace: Trace) -> None:
 
 
 @pytest.mark.slow
-def test_the_largest_page_stays_below_six_megabytes() -> None:
-    html = page.render(build(devices=60, rounds=2000))
-    assert len(html.encode()) < 6e6
-    assert "2,000 rounds" in Reader(html).text
+@pytest.mark.parametrize(("devices", "rounds"), [(60, 2000), (3000, 40), (300, 400)])
+def test_the_largest_pages_stay_well_below_six_megabytes(devices: int, rounds: int) -> None:
+    trace = build(devices=devices, rounds=rounds)
+    end, changes = trace.summary["simulated_s"], 40_000
+    trace.counters += [
+        Counter(number * end / changes, f"cell-{number % 30}", "saturated", number // 30 % 2 * 1.0)
+        for number in range(changes)
+    ]
+    html = page.render(trace)
+    assert len(html.encode()) < 5.8e6
+    told = Reader(html).text
+    assert f"{rounds:,} rounds" in told.replace(SPACE, " ")
+    assert ("The first 1,000 of 2,000 rounds" in told.replace(SPACE, " ")) is (rounds == 2000)
+    assert ("the 500 that drew most are shown" in told) is (devices == 3000)

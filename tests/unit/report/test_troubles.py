@@ -7,6 +7,7 @@ import pytest
 from hetsim.core.trace import Counter, Span, Trace
 from hetsim.report import timeline, troubles
 from hetsim.report.excerpt import excerpt
+from hetsim.report.numbers import SPACE, time_scale
 
 
 def test_heat_lasts_from_trip_to_trip(trace: Trace) -> None:
@@ -64,3 +65,44 @@ def test_the_legend_names_what_is_drawn_and_nothing_else(trace: Trace) -> None:
     trace.notes, trace.counters = [], []
     trace.spans = [span._replace(alone=span.t1 - span.t0) for span in trace.spans]
     assert {"hot", "ink", "extra4", "target"}.isdisjoint(timeline.figure(trace).legend)
+
+
+def test_a_link_is_full_from_when_to_when(trace: Trace) -> None:
+    trace.counters = [
+        Counter(1.0, "cell/air", "saturated", 1.0),
+        Counter(2.0, "a--b", "saturated", 1.0),
+        Counter(3.0, "cell/air", "saturated", 0.0),
+        Counter(3.0, "cell/air", "saturated", 1.0),  # others, at the same instant
+        Counter(5.0, "cell/air", "saturated", 0.0),
+        Counter(6.0, "never", "saturated", 1.0),
+        Counter(6.0, "never", "saturated", 0.0),
+        Counter(9.0, "cell/air", "saturated", 1.0),
+    ]
+    found = troubles.saturated(trace, 10.0)
+    assert found == {"a--b": [(2.0, 10.0)], "cell/air": [(1.0, 5.0), (9.0, 10.0)]}
+    assert list(found) == ["a--b", "cell/air"]
+    assert troubles.saturated(trace, 2.0) == {"cell/air": [(1.0, 2.0)]}
+
+
+def test_saturated_links_are_named_with_their_times(trace: Trace) -> None:
+    assert "full" not in timeline.figure(trace).legend
+    assert "Saturated links" not in timeline.section(trace).body
+    trace.counters += [
+        Counter(0.5, "cell/air", "saturated", 1.0), Counter(1.5, "cell/air", "saturated", 0.0)
+    ]  # fmt: skip
+    figure = timeline.figure(trace)
+    [bars] = [part for part in figure.data if part["name"] == "link full"]
+    assert bars["y"] == ["cell/air"]
+    assert figure.layout["yaxis"]["categoryarray"][-1] == "cell/air"
+    body = timeline.section(trace).body.replace(SPACE, " ")
+    assert "<b>cell/air</b> 1.00 s in all, 1 time, the longest from 500 ms to 1.50 s" in body
+
+
+def test_many_times_are_drawn_as_few_bars(trace: Trace) -> None:
+    trace.counters = [
+        Counter(number / 1000.0 + part / 2000.0, f"cell-{cell}", "saturated", 1.0 - part)
+        for number in range(10_000) for part in (0, 1) for cell in range(20)
+    ]  # fmt: skip
+    links, bars = troubles.full_links(trace, 10.0, time_scale(10.0))
+    assert links == [f"cell-{cell}" for cell in sorted(range(20), key=str)][:8]
+    assert len(bars["x"]) <= 8 * 800

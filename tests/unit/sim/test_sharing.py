@@ -321,3 +321,27 @@ def test_what_has_ended_holds_nobody(desk: Desk):
         assert known() is None
     finally:
         gc.enable()
+
+
+def test_it_tells_when_those_who_share_a_link_take_all_of_it(desk: Desk) -> None:
+    told: list[tuple[float, str, bool]] = []
+    desk.sharing.tell = lambda now, line: told.append((now, line.name, line.full))
+    wide, narrow = Resource("wide", 10.0), Resource("narrow", 4.0)
+    desk.flow("a", 8.0, wide, narrow)  # alone on both: fills one, and nobody is held up
+    desk.at(1.0, lambda: desk.flow("b", 4.0, wide, narrow))  # they share 4 a second to t = 3
+    desk.at(4.0, lambda: desk.flow("c", 10.0, wide))
+    desk.at(4.0, lambda: desk.flow("d", 10.0, wide))
+    assert desk.run() == {"a": 3.0, "b": 3.0, "c": 6.0, "d": 6.0}
+    assert told == [
+        (1.0, "narrow", True), (3.0, "narrow", False), (4.0, "wide", True), (6.0, "wide", False)
+    ]  # fmt: skip
+
+
+def test_a_resource_that_need_not_be_told_of_is_not(desk: Desk) -> None:
+    told: list[Resource] = []
+    desk.sharing.tell = lambda now, line: told.append(line)
+    processor = Resource("processor", 1.0, told=False)
+    desk.flow("a", 1.0, processor)
+    desk.flow("b", 1.0, processor)
+    assert desk.run() == {"a": 2.0, "b": 2.0}
+    assert told == []

@@ -78,12 +78,13 @@ def test_more_than_the_device_has_lifts_its_limit() -> None:
 
 
 def test_check_shows_what_was_given() -> None:
-    [fleet, *_] = explain_topology(tiny('fleet[0].memory="2 kB"').spec).tables
+    tables = explain_topology(tiny('fleet[0].memory="2 kB"').spec).tables
+    fleet = tables[0]
     device = fleet.columns.index("device")
     assert [row[device] for row in fleet.rows] == [
-        "raspberry_pi_4b, 2 kB for jobs", "pixel_6", "jetson_tx2",
+        "raspberry_pi_4b (pi), 2 kB for jobs", "pixel_6 (phone)", "jetson_tx2 (jetson)",
     ]  # fmt: skip
-    assert fleet.rows[0][-2].endswith("of 2 kB")
+    assert [row[1:] for row in tables[-2].rows] == [("2", "need 11.3 kB of memory, have 2 kB")]
 
 
 def test_editors_know_it() -> None:

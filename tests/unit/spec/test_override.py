@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,60 @@ def test_a_value_is_replaced_or_added(
     assert parse(TEXT, "x.yaml").data == document.data, "the original must not change"
 
 
+NAMED = """\
+fleet:
+  - {profile: boards/pi.yaml, name: roof, count: 1}
+  - {profile: boards/pi.yaml, name: cellar, count: 2}
+  - {profile: phone.yaml, count: 3}
+network: {nodes: {ap: wifi, lan: ethernet}, links: [{between: [ap, lan], latency: "1 ms"}]}
+gateways: [{profile: x, at: ap}, {profile: y, at: lan, name: gate}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("assignment", "place"),
+    [
+        ("fleet[cellar].count=9", ("fleet", 1, "count")),
+        ("fleet.phone.count=9", ("fleet", 2, "count")),
+        ("gateways[gateway-0].at=9", ("gateways", 0, "at")),
+        ("gateways.gate.at=9", ("gateways", 1, "at")),
+        ("network.links[lan--ap].latency=9", ("network", "links", 0, "latency")),
+    ],
+)
+def test_items_have_names(assignment: str, place: tuple[Any, ...]) -> None:
+    found: Any = apply(parse(NAMED, "x.yaml"), [assignment])[0].data
+    for step in place:
+        found = found[step]
+    assert found == 9
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("cellr", 'is a list without an item "cellr". Did you mean "cellar"?'),
+        ("pi", 'has 2 items that are called "pi"'),
+    ],
+)
+def test_a_name_that_no_single_item_has_is_refused(name: str, says: str) -> None:
+    with pytest.raises(SpecError, match=re.escape(says)) as caught:
+        apply(parse(NAMED, "x.yaml"), [f"fleet[{name}].count=9"])
+    assert "roof, cellar, phone" in caught.value.remedy
+
+
+def test_an_item_that_is_none_is_left_out() -> None:
+    document = parse(NAMED, "x.yaml")
+    changed, _ = apply(
+        document,
+        ["fleet[0]=none", "fleet[1].count=7", "gateways[1]=none", "gateways[gate].profile=z"],
+    )
+    assert [(group["count"]) for group in changed.data["fleet"]] == [7, 3]
+    assert changed.where("fleet", 0, "profile") == document.where("fleet", 1, "profile")
+    assert changed.where("fleet", 0, "count") == "--set fleet[1].count=7"
+    assert changed.where("fleet", 1) == document.where("fleet", 2)
+    assert [gateway["profile"] for gateway in changed.data["gateways"]] == ["x"]
+    assert len(document.data["fleet"]) == 3, "the original must not change"
+
+
 def test_an_error_names_the_option(document: Document) -> None:
     changed, _ = apply(document, ["fleet[0].link={rate: 3}", "stop.rounds=-1"])
     assert changed.where("fleet", 0, "link", "rate") == "--set fleet[0].link={rate: 3}"
@@ -105,7 +160,7 @@ def test_technologies_and_availability_are_plug_ins_too(document: Document) -> N
         ("stop.rounds", "not of the form"),
         ("=3", "not of the form"),
         ("stop..rounds=3", "not of the form"),
-        ("fleet[x].count=3", "not of the form"),
+        ("fleet[x].count=3", 'fleet: is a list without an item "x"'),
         ("fleet[-1].count=3", "not of the form"),
         ("fleet[2].count=3", "fleet: has 2 items"),
         ("fleet[99999999].count=3", "fleet: has 2 items"),

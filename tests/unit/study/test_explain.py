@@ -109,10 +109,13 @@ def sheet(tmp_path: Path) -> Sheet:
 
 
 def test_a_topology_says_what_would_be_simulated(sheet: Sheet) -> None:
-    fleet, links = (cells(table) for table in sheet.tables)
+    told = {table.title: cells(table) for table in sheet.tables}
+    fleet, links, work = (
+        told[title] for title in ("Fleet", "Links", "A round's work on a device, at full speed")
+    )
     assert sheet.title == "tiny"
     assert [row["count"] for row in fleet] == ["2", "1", "1"]
-    assert [row["samples"] for row in fleet] == ["50"] * 3
+    assert [row["samples"] for row in work] == ["50"] * 3
     assert [row["battery"].split(" of ")[0] for row in fleet] == ["mains", "50 %", "mains"]
     assert [row["between"] for row in links] == ["ap - switch", "lte-cell - switch"]
     assert "4 devices train mlp (150,010 parameters" in sheet.text[0]
@@ -131,9 +134,12 @@ def test_a_group_with_a_governor_of_its_own_is_shown_with_it(tmp_path: Path) -> 
 
 
 def test_what_does_not_fit_is_said_before_the_run(sheet: Sheet) -> None:
-    fits = [row["a round's work, full speed"] for row in cells(sheet.tables[0])]
-    assert [text.startswith("does not fit") for text in fits] == [False, False, True]
-    assert " of " in fits[-1]
+    told = {table.title: cells(table) for table in sheet.tables}
+    takes = [row["takes"] for row in told["A round's work on a device, at full speed"]]
+    assert [text == "too large" for text in takes] == [False, False, True]
+    [left] = told["Who cannot take part"]
+    assert (left["group"], left["devices"]) == ("jetson", "1")
+    assert "need 1.37 MB of memory, have 590 kB" in left["why"]
 
 
 @pytest.mark.parametrize("name", NETWORKS.names())
