@@ -282,8 +282,8 @@ def _try_values(ladder: Ladder, seed: int) -> None:
 
 def _by_option(error: SpecError, key: str, value: str) -> SpecError:
     """The error with the option that the user wrote."""
-    where = error.where.replace("--set ", "--vary ", 1) or f"--vary {key}={value}"
-    return SpecError(error.what, where=where, key=error.key, remedy=error.remedy)
+    found = f"{error.key}: {error.what}" if error.key and error.key != key else error.what
+    return SpecError(found, where=f"--vary {key}={value}", remedy=error.remedy)
 
 
 def _values(each: Choice | Scale) -> Sequence[str]:

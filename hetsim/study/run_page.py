@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hetsim.core.errors import SpecError, si
+from hetsim.core.table import largest
 from hetsim.core.trace import Trace
 from hetsim.report import chain, files, waste
 from hetsim.report.answers import answers
@@ -126,10 +127,14 @@ def _groups(title: str, of: str, groups: list[dict[str, Any]]) -> Table:
 
 
 def _nodes(trace: Trace) -> Table:
+    """All nodes; of very many, those that drew most."""
+    nodes = trace.devices if len(trace.devices) <= _LISTED else (
+        largest(trace.devices, "energy_j", _LISTED)
+    )  # fmt: skip
     rows = [
         (row["device"], row["role"], row["profile"], str(row["rounds_done"]),
          f"{si(row['energy_j'])}J", f"{si(row['active_j'])}J", _fate(row))
-        for row in trace.devices
+        for row in nodes
     ]  # fmt: skip
     columns = ("node", "role", "profile", "rounds", "energy", "above idle", "what happened")
     return Table("Nodes", columns, rows)
@@ -143,4 +148,5 @@ def _fate(row: Mapping[str, Any]) -> str:
     return ", ".join(lost)
 
 
+_LISTED = 2_000
 _LABELS = {"rare": "rare labels", "usual": "usual labels"}

@@ -12,17 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 from hetsim.report.numbers import SPACE, duration, joules, significant
 from hetsim.report.paper import BLUE, GREY, ORANGE, legend
-from hetsim.report.published.base import Chapter, Chart, Grid, Need, Page, Row, Table, Tables
+from hetsim.report.published.base import Chapter, Chart, Grid, Need, Page, Table, Tables
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+Facts = Mapping[str, str]
+"""The answer, a fact a name."""
 
 _GOALS = ("accuracy>=0.93", "time<=15 s", "energy<=2.5 kJ")
 _VARY = (
     "fleet[lab-jetson].count=0..3", "fleet[lab-pi].count=1,4,7", "fleet[dorm-laptop].count=0,2,4",
     "network.nodes.dorm={technology: wifi, power: 6 W},lte",
     "network.links[switch--cloud].bandwidth=2 Mbit/s,10 Mbit/s,50 Mbit/s",
-    "governor=performance,schedutil,powersave", "method.name=fedavg,fedprox,fednova",
+    "method.name=fedavg,fedprox", "governor=performance,schedutil,powersave",
     "gateways.count=1..5",
 )  # fmt: skip
 _PRICES = (
@@ -35,11 +38,12 @@ _OBJECTIVES = ("time", "energy", "price")
 
 
 def _settings(
-    *, evaluations: int, seeds: Sequence[int], rounds: int, workers: int
-) -> dict[str, Any]:
+    *, evaluations: int, seeds: Sequence[int], rounds: int, workers: int,
+    vary: Sequence[str] = _VARY,
+) -> dict[str, Any]:  # fmt: skip
     return {
         "asked": {
-            "topology": "gateways_campus", "goals": _GOALS, "vary": _VARY, "prices": _PRICES,
+            "topology": "gateways_campus", "goals": _GOALS, "vary": vary, "prices": _PRICES,
             "seeds": seeds, "evaluations": evaluations,
             "overrides": (
                 "task.model={name: mlp, hidden: [64]}", f"stop.rounds={rounds}",
@@ -51,7 +55,7 @@ def _settings(
 
 
 _SCALES: Mapping[str, Mapping[str, Any]] = {
-    "smoke": _settings(evaluations=3, seeds=(0,), rounds=2, workers=1),
+    "smoke": _settings(evaluations=3, seeds=(0,), rounds=2, workers=1, vary=_VARY[-2:]),
     "small": _settings(evaluations=200, seeds=(0, 1, 2), rounds=40, workers=2),
     "full": _settings(evaluations=800, seeds=(0, 1, 2, 3, 4), rounds=40, workers=2),
 }
@@ -66,7 +70,8 @@ class Capacity:
 
     def build(self, tables: Tables, scale: str) -> Page:
         """The page."""
-        facts = {row["fact"]: row["value"] for row in tables["answer"]}
+        told = {row["fact"]: row["value"] for row in tables["answer"]}
+        facts = {name: "" if value is None else str(value) for name, value in told.items()}
         lead = facts["answer"]
         if scale == "smoke":
             lead = f"A watermark of three configurations, too small to quote. {lead}"
@@ -74,7 +79,7 @@ class Capacity:
             title="Capacity planning",
             lead=lead,
             chapters=(
-                _question(facts),
+                _question(facts, _SCALES[scale]["asked"]["vary"]),
                 _looked(facts, tables["configurations"]),
                 _decision(facts, tables["front"]),
                 _steps(facts, tables["steps"]),
@@ -83,14 +88,14 @@ class Capacity:
         )
 
 
-def _question(facts: Row) -> Chapter:
-    rows = [tuple(f"`{part}`" for part in text.split("=", 1)) for text in _VARY]
+def _question(facts: Facts, vary: Sequence[str]) -> Chapter:
+    rows = [tuple(f"`{part}`" for part in text.split("=", 1)) for text in vary]
     return Chapter(
         title="The question",
         parts=(
             "Five buildings share one way to the cloud. Which boards, which radio in the "
             "dormitory, which way to the cloud, which governor, which method and how many gateways "
-            f"reach {', '.join(f'`{goal}`' for goal in _GOALS)} in all of {facts['seeds']} seeds, "
+            f"reach {', '.join(f'`{goal}`' for goal in _GOALS)} (in every seed; here {facts['seeds']}) "
             "at the lowest price? The task is small (a perceptron on handwritten digits), so it "
             "takes seconds in place of hours.",
             Grid(columns=("what may be chosen", "from"), rows=rows),
@@ -99,7 +104,7 @@ def _question(facts: Row) -> Chapter:
     )
 
 
-def _looked(facts: Row, rows: Table) -> Chapter:
+def _looked(facts: Facts, rows: Table) -> Chapter:
     names = {
         "none": "refused: no such run", "price": "cut by its price", "few": "cut after few rounds",
         "cost": "cut by a run without learning", "full": "trained to the end",
@@ -137,7 +142,7 @@ def _draw(figure: Figure, rows: Table) -> None:
     legend(figure, left, 3)
 
 
-def _decision(facts: Row, front: Table) -> Chapter:
+def _decision(facts: Facts, front: Table) -> Chapter:
     settings = [(f"`{name.removeprefix('set ')}`", f"`{value}`")
                 for name, value in facts.items() if name.startswith("set ")]  # fmt: skip
     words = "The chosen configuration:" if facts["met"] == "True" else (
@@ -160,7 +165,7 @@ def _decision(facts: Row, front: Table) -> Chapter:
     )  # fmt: skip
 
 
-def _steps(facts: Row, steps: Table) -> Chapter:
+def _steps(facts: Facts, steps: Table) -> Chapter:
     around = "the chosen configuration" if facts["met"] == "True" else "the nearest miss"
     rows = [
         (
