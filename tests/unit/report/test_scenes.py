@@ -172,6 +172,7 @@ def test_the_reading_of_systems_ranks_what_is_there() -> None:
     assert lines[1].index(ways[0]) < lines[1].index(ways[2])
     assert ways[1] not in lines[1]
     assert f"{ways[0]} 4; {ways[1]} 0" in lines[6]
+    assert f"{ways[1]} | 0 of 3{' | –' * 10}" in text(built("systems", found))
 
 
 @pytest.mark.parametrize("name", REPORTS)
