@@ -12,8 +12,12 @@ from hetsim.cli import app
 
 
 @pytest.mark.parametrize(
-    "name", ["bofl", "ecofed", "fedhm", "fedstitch", "pacing", "physics", "stragglers"]
-)
+    "name",
+    [
+        "bofl", "ecofed", "fedhm", "fedlp", "fedstitch", "pacing", "physics", "spatl",
+        "stragglers", "systems",
+    ],
+)  # fmt: skip
 def test_the_committed_page_follows_from_its_tables(name: str, repo: Path, tmp_path: Path) -> None:
     committed = repo / "reports" / name
     again = tmp_path / name

@@ -45,12 +45,10 @@ class Target(_target.Target):
     Attributes:
         number: in the list of ten.
         article: the number that it states.
-        cause: why it is not so, in words.
     """
 
     number: int
     article: str = NONE
-    cause: str = ""
 
 
 def targets(tables: Tables) -> list[Target]:

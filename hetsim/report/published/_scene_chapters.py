@@ -8,7 +8,7 @@ from typing import Any
 from hetsim.report.published import _scene_figures as figures
 from hetsim.report.published._scenes import Scene
 from hetsim.report.published._seeds import Sign, spread
-from hetsim.report.published._target import Target, tally
+from hetsim.report.published._target import Target, causes, tally
 from hetsim.report.published.base import Chapter, Chart, Grid
 
 
@@ -21,6 +21,7 @@ def targets(found: Sequence[Target]) -> Chapter:
                 columns=("what", "hetsim", "wanted", "verdict"),
                 rows=[(each.what, each.found, each.wanted, each.word) for each in found],
             ),
+            *causes(found),
         ),
     )
 

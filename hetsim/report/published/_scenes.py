@@ -209,10 +209,11 @@ class Scene:
                 (
                     way,
                     f"{sum(row['reached'] for row in rows)} of {len(rows)}",
-                    *_taken([row for row in rows if row["reached"]]),
+                    *(_taken(there) if there or not rows else [NONE] * len(_TOOK[1:])),
                 )
                 for way in self.ways
                 for rows in [self.table("goals", way)]
+                for there in [[row for row in rows if row["reached"]]]
             ],
             source="goals",
         )

@@ -51,6 +51,7 @@ class Sign:
         holds: whether they say so.
         wanted: when they do, in words.
         unit: of the differences: points, or what they are.
+        cause: why it is not seen, if it is not.
     """
 
     what: str
@@ -58,6 +59,7 @@ class Sign:
     holds: Callable[[Sequence[float]], bool]
     wanted: str = "in every seed"
     unit: str = "points"
+    cause: str = ""
 
     @property
     def seen(self) -> bool | None:
@@ -77,6 +79,7 @@ class Sign:
             found=f"{self.points} {self.unit}" if self.differences else NOT_RUN,
             wanted=self.wanted,
             verdict=self.seen,
+            cause=self.cause,
         )
 
     @property

@@ -20,12 +20,14 @@ class Target:
         found: ours.
         wanted: how near, or the bound.
         verdict: whether it is reached; None if it was not run, or nothing is wanted.
+        cause: why it is not, in words without a full stop.
     """
 
     what: str
     found: str = NOT_RUN
     wanted: str
     verdict: bool | None = None
+    cause: str = ""
 
     @property
     def word(self) -> str:
@@ -36,6 +38,14 @@ class Target:
         """
         unknown = NOT_RUN if self.found == NOT_RUN else NONE
         return unknown if self.verdict is None else _WORDS[self.verdict]
+
+
+def causes(found: Sequence[Target]) -> tuple[str, ...]:
+    """Why targets are not met, as far as it is known; nothing if there is nothing to tell."""
+    told = [
+        f"- {each.what}: {each.cause}." for each in found if each.verdict is False and each.cause
+    ]
+    return ("Causes:\n\n" + "\n".join(told),) if told else ()
 
 
 def tally(found: Sequence[Target], unknown: str = NOT_RUN) -> str:

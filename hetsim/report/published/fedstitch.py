@@ -30,7 +30,7 @@ from hetsim.report.published._fedstitch_runs import (
 )
 from hetsim.report.published._fedstitch_targets import Target, targets
 from hetsim.report.published._seeds import points, spread
-from hetsim.report.published._target import NOT_RUN, tally
+from hetsim.report.published._target import NOT_RUN, causes, tally
 from hetsim.report.published.base import (
     Chapter,
     Chart,
@@ -254,9 +254,6 @@ def _others(runs: Runs, alpha: float) -> str:
 
 
 def _targets(found: Sequence[Target]) -> Chapter:
-    causes = [
-        f"- {each.what}: {each.cause}." for each in found if each.verdict is False and each.cause
-    ]
     return Chapter(
         title="Expectations",
         parts=(
@@ -271,7 +268,7 @@ def _targets(found: Sequence[Target]) -> Chapter:
                     for each in found
                 ],
             ),
-            *(("Causes:\n\n" + "\n".join(causes),) if causes else ()),
+            *causes(found),
         ),
     )  # fmt: skip
 

@@ -88,9 +88,14 @@ def built(name: str, found: Tables) -> Page:
 
 
 def text(page: Page) -> str:
-    grids = [part for chapter in page.chapters for part in chapter.parts if isinstance(part, Grid)]
+    parts = [part for chapter in page.chapters for part in chapter.parts]
+    grids = [part for part in parts if isinstance(part, Grid)]
     return "\n".join(
-        (page.lead, *(" | ".join(row) for grid in grids for row in (grid.columns, *grid.rows)))
+        (
+            page.lead,
+            *(" | ".join(row) for grid in grids for row in (grid.columns, *grid.rows)),
+            *(part for part in parts if isinstance(part, str)),
+        )
     )
 
 
@@ -143,6 +148,18 @@ def test_signs_are_told_as_they_are(name: str, sign: float) -> None:
         assert (": seen (" in line) == (sign > 0.0), line
 
 
+def test_what_is_not_seen_has_a_cause() -> None:
+    def accuracy(scene: str, way: str, view: str) -> float:
+        return 0.4 if way.startswith("Homo") and scene != fedlp._LONG else 0.5
+
+    said = text(built("fedlp", tables("fedlp", accuracy)))
+    assert "- Homo(0.5) loses at most two points to FedAvg: a layer that" in said
+    assert "one seed, the difference is +0.0 points." in said
+    assert "- Hetero(5) above Hetero(u): the last layers" in said
+    assert "- With sorted labels Homo(0.7) loses at most one point: FedAvg itself" in said
+    assert "- Homo(0.3) above Homo(0.1):" not in said.partition("Causes:")[2]
+
+
 def test_the_reading_of_systems_ranks_what_is_there() -> None:
     ways = list(scenes("systems")["one fleet"]["ways"])
     found = tables("systems", lambda scene, way, view: 0.4 if way == ways[1] else 0.6)
@@ -155,11 +172,14 @@ def test_the_reading_of_systems_ranks_what_is_there() -> None:
     assert lines[1].index(ways[0]) < lines[1].index(ways[2])
     assert ways[1] not in lines[1]
     assert f"{ways[0]} 4; {ways[1]} 0" in lines[6]
+    assert f"{ways[1]} | 0 of 3{' | –' * 10}" in text(built("systems", found))
 
 
 @pytest.mark.parametrize("name", REPORTS)
 def test_every_scale_has_at_least_three_seeds_but_smoke(name: str) -> None:
+    """What is played longer shows where a difference goes, and no sign is claimed of it."""
     for scale in SCALES:
         for need in REPORTS[name][0]().needs(scale):
-            for scene in need.settings.get("scenes", {}).values():
-                assert len(scene["seeds"]) == (1 if scale == "smoke" else 3)
+            for title, scene in need.settings.get("scenes", {}).items():
+                one = scale == "smoke" or "longer" in title
+                assert len(scene["seeds"]) == (1 if one else 3)
