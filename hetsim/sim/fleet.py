@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 
 from hetsim.core.cost import Cost
 from hetsim.core.quantities import Joules, Seconds
+from hetsim.core.rng import rng
 from hetsim.sim._cell import Wave, play, play_apart
 from hetsim.sim._chargers import Change, Chargers, Course, Rested, Spell
 from hetsim.sim._hours import Hours
@@ -186,7 +187,7 @@ class Fleet:
     def _chargers(self, patterns: Sequence[Windows | None], pattern: Rows) -> Chargers:
         """What charges batteries, as the kernel would hear of it."""
         people = self.people
-        about = Circumstances(rng=np.random.default_rng(0))  # windows draw nothing
+        about = Circumstances(rng=rng(0, "sim/hours"))  # windows draw nothing
         off = np.array([profile.off for profile in people.profiles])[people.kind]
         full = people.charge if people.capacity is None else people.capacity
         columns = (

@@ -95,9 +95,10 @@ def _question(facts: Facts, vary: Sequence[str]) -> Chapter:
         parts=(
             "Five buildings share one way to the cloud. Which boards, which radio in the "
             "dormitory, which way to the cloud, which governor, which method and how many gateways "
-            f"reach {', '.join(f'`{goal}`' for goal in _GOALS)} (in every seed; here {facts['seeds']}) "
-            "at the lowest price? The task is small (a perceptron on handwritten digits), so it "
-            "takes seconds in place of hours.",
+            f"reach {', '.join(f'`{goal}`' for goal in _GOALS)} in every seed "
+            f"(here {facts['seeds']}), at the lowest price? "
+            "The task is small (a perceptron on handwritten digits), so it takes "
+            "seconds in place of hours.",
             Grid(columns=("what may be chosen", "from"), rows=rows),
             f"Prices, assumed: {', '.join(f'`{price}`' for price in _PRICES)}.",
         ),
