@@ -57,6 +57,8 @@ def answers(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     else:
         good = ", ".join([f"accuracy {summary['accuracy']:.3f}", *reached])
         good += f" ({words})" if (words := borrowed(summary)) else ""
+        if summary["loss"] is None:
+            good += "; its loss is no number: training diverged, a lower learning rate may help"
     by_role = f" ({shares})" if shares else ""
     above = joules(summary["active_j"])
     rounds = count(summary["rounds"], "round")

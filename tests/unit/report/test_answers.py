@@ -45,3 +45,9 @@ def test_why_there_is_no_accuracy(digest: str | None, word: str) -> None:
 def test_targets() -> None:
     good = told(accuracy=0.75, time_to={"0.7": 12.0, "0.9": None})["How good"]
     assert good == "accuracy 0.750, 70% after 12.0 s, 90% not reached"
+
+
+def test_a_model_that_diverged_is_told_so() -> None:
+    assert "training diverged" in told(loss=None, accuracy=0.1)["How good"]
+    assert "diverged" not in told(loss=0.5, accuracy=0.1)["How good"]
+    assert told(loss=None, accuracy=None, model_hash=None)["How good"] == "cost only"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hetsim.report.sweep_page import _seeds  # pyright: ignore[reportPrivateUsage]
+from hetsim.report.sweep_page import _seeds
 
 
 def row(point: int, seed: int) -> dict[str, Any]:
