@@ -182,7 +182,7 @@ def _early(scene: Scene, longer: Scene, way: str) -> str:
     curves = scene.curves(FEDAVG).values()
     if not curves:
         return ""
-    gain = mean(rows[-1]["accuracy"] - rows[-LAST]["accuracy"] for rows in curves)
+    gain = mean(rows[-1]["accuracy"] - rows[-LAST:][0]["accuracy"] for rows in curves)
     later = points(less(longer.late(way), longer.late(FEDAVG)))
     return (
         "a layer that fewer send follows fewer devices, and the runs end while all still learn: "
