@@ -148,6 +148,14 @@ def test_signs_are_told_as_they_are(name: str, sign: float) -> None:
         assert (": seen (" in line) == (sign > 0.0), line
 
 
+@pytest.mark.parametrize("name", REPORTS)
+def test_a_run_may_be_scored_once(name: str) -> None:
+    found = tables(name, lambda scene, way, view: 0.6)
+    for table in ("scores", "views"):
+        found[table] = [row for row in found[table] if row["round"] == 8]
+    assert "60.0" in text(built(name, found))
+
+
 def test_what_is_not_seen_has_a_cause() -> None:
     def accuracy(scene: str, way: str, view: str) -> float:
         return 0.4 if way.startswith("Homo") and scene != fedlp._LONG else 0.5
