@@ -27,9 +27,7 @@ from hetsim.report.published._scenes import EDGE, LAST, Scene, edge, lab
 from hetsim.report.published._seeds import Sign, less, points, spread
 from hetsim.report.published.base import Chapter, Need, Page, Tables
 
-_EQUAL, _SORTED, _LONG = "equal labels", "sorted labels", "equal labels, longer"
-_LONGER = 3
-"""Times the rounds, with one seed: shows where a difference goes, and claims no sign."""
+_EQUAL, _SORTED = "equal labels", "sorted labels"
 FEDAVG = "FedAvg"
 _RATES = (0.1, 0.3, 0.5, 0.7)
 _PROPORTIONS = {
@@ -70,18 +68,17 @@ def _settings(
     ways = _ways(f"epochs: {epochs}, batch: 20, lr: 0.01, momentum: 0.9")
     few = (FEDAVG, _homo(0.1), _homo(0.7), _hetero("u"))
 
-    def scene(partition: str, names: Sequence[str], longer: int = 1) -> dict[str, Any]:
+    def scene(partition: str, names: Sequence[str]) -> dict[str, Any]:
         return lab(
             {name: ways[name] for name in names}, model="fedlp_cnn", partition=partition,
-            clients=clients, samples=samples, cohort=cohort, rounds=rounds * longer,
-            every=every * longer, test=test, seeds=seeds if longer == 1 else seeds[:1],
+            clients=clients, samples=samples, cohort=cohort, rounds=rounds, every=every, test=test,
+            seeds=seeds,
         )  # fmt: skip
 
     return {
         "scenes": {
             _EQUAL: scene("iid", list(ways)),
             _SORTED: scene("{name: shards, per_client: 2}", few),
-            _LONG: scene("iid", [FEDAVG, *map(_homo, _RATES[1:])], _LONGER),
             EDGE: edge(
                 {
                     "FedLP, layers sent": "name: fedlp",
@@ -128,10 +125,8 @@ class FedLP:
 
     def build(self, tables: Tables, scale: str) -> Page:
         """The page."""
-        equal, skewed, longer, fleet = (
-            Scene(tables, name) for name in (_EQUAL, _SORTED, _LONG, EDGE)
-        )
-        signs = [*_signs(equal, longer), *_skewed(skewed)]
+        equal, skewed, fleet = (Scene(tables, name) for name in (_EQUAL, _SORTED, EDGE))
+        signs = [*_signs(equal), *_skewed(skewed)]
         found = [*costs.targets(tables), *(sign.target for sign in signs)]
         return Page(
             title="FedLP",
@@ -147,11 +142,6 @@ class FedLP:
                     skewed, title="What is learned from sorted labels", base=FEDAVG, name="sorted",
                     intro="The same, each device with two runs of the sorted labels.",
                 ),
-                learned(
-                    longer, title="What is learned in more rounds", base=FEDAVG, name="longer",
-                    intro=f"Equal labels in {_LONGER} times the rounds, with one seed: no sign is "
-                    "claimed of it.",
-                ),
                 taking_part(fleet),
                 by_device(fleet),
                 whole_runs(fleet),
@@ -160,7 +150,7 @@ class FedLP:
         )  # fmt: skip
 
 
-def _signs(scene: Scene, longer: Scene) -> Iterator[Sign]:
+def _signs(scene: Scene) -> Iterator[Sign]:
     whole = scene.late(FEDAVG)
     for rate in _RATES[1:]:
         yield Sign(
@@ -168,7 +158,7 @@ def _signs(scene: Scene, longer: Scene) -> Iterator[Sign]:
             differences=less(scene.late(_homo(rate)), whole),
             holds=lambda differences: mean(differences) >= -2 * _POINT,
             wanted="in the mean",
-            cause=_early(scene, longer, _homo(rate)),
+            cause=_early(scene),
         )
     for rate in _RATES[1:]:
         yield scene.sign(_homo(rate), _homo(0.1))
@@ -177,17 +167,15 @@ def _signs(scene: Scene, longer: Scene) -> Iterator[Sign]:
         yield replace(sign, cause=_mixed(scene, _hetero(more), _hetero(fewer)))
 
 
-def _early(scene: Scene, longer: Scene, way: str) -> str:
+def _early(scene: Scene) -> str:
     """Why a way is behind FedAvg when few rounds were played."""
     curves = scene.curves(FEDAVG).values()
     if not curves:
         return ""
     gain = mean(rows[-1]["accuracy"] - rows[-LAST:][0]["accuracy"] for rows in curves)
-    later = points(less(longer.late(way), longer.late(FEDAVG)))
     return (
         "a layer that fewer send follows fewer devices, and the runs end while all still learn: "
-        f"from the first to the last of the scores that count FedAvg gains {points([gain])} "
-        f"points; in {_LONGER} times the rounds, one seed, the difference is {later} points"
+        f"from the first to the last of the scores that count FedAvg gains {points([gain])} points"
     )
 
 
@@ -248,6 +236,6 @@ def _protocol(scenes: Mapping[str, Any]) -> Chapter:
             "authors' own SGD, was then tried with seed 9, which is not among those shown, and "
             "all was played again. Their mixed labels (a twentieth of the pictures equally shared) "
             "are sorted ones here. Directions are compared, not accuracies.",
-            *(written(scenes[name]) for name in (_EQUAL, _SORTED, _LONG, EDGE)),
+            *(written(scenes[name]) for name in (_EQUAL, _SORTED, EDGE)),
         ),
     )
