@@ -15,6 +15,8 @@ from hypothesis import settings
 REPO = Path(__file__).resolve().parent.parent
 
 os.environ.setdefault("MPLBACKEND", "Agg")
+for library in ("OPENBLAS", "MKL", "OMP"):  # one test a core: more threads only wait for each other
+    os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 settings.register_profile("local", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
