@@ -71,6 +71,14 @@ _Set = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the topology; repeatable."),
 ]
 _Seed = Annotated[int | None, typer.Option(min=0, help="Replaces the topology's seed.")]
+_Store = Annotated[Path | None, typer.Option(metavar="DIR", help="Shared store of results.")]
+_Jobs = Annotated[
+    int | None,
+    typer.Option("--jobs", "-j", metavar="N", min=1, help="Processes that play; one a core."),
+]
+_CostOnly = Annotated[
+    bool, typer.Option("--cost-only", help="Train nothing: time and joules only.")
+]
 _Surrogate = Annotated[
     Path | None,
     typer.Option(
@@ -99,13 +107,9 @@ def run(
         int | None,
         typer.Option(metavar="N", min=1, help="Processes of a pool or of Ray; one a core."),
     ] = None,
-    cost_only: Annotated[
-        bool, typer.Option("--cost-only", help="Train nothing: time and joules only.")
-    ] = False,
+    cost_only: _CostOnly = False,
     surrogate: _Surrogate = None,
-    store: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Shared store of results.")
-    ] = None,
+    store: _Store = None,
     no_store: Annotated[bool, typer.Option("--no-store", help="Keep no results.")] = False,
     resume: Annotated[
         Path | None, typer.Option(metavar="RUN_DIR", help="Go on with this run.")
@@ -182,17 +186,10 @@ def sweep(
             help="Who plays the points: inline (default), pool (with --jobs) or ray.",
         ),
     ] = None,
-    jobs: Annotated[
-        int | None,
-        typer.Option("--jobs", "-j", metavar="N", min=1, help="Processes that play; one a core."),
-    ] = None,
-    store: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Shared store of results.")
-    ] = None,
+    jobs: _Jobs = None,
+    store: _Store = None,
     data: _Data = None,
-    cost_only: Annotated[
-        bool, typer.Option("--cost-only", help="Train nothing: time and joules only.")
-    ] = False,
+    cost_only: _CostOnly = False,
     surrogate: _Surrogate = None,
     resume: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Go on with the sweep in this folder.")
@@ -295,17 +292,10 @@ def plan(
         str | None,
         typer.Option(metavar="NAME", help="Who plays: inline (default), pool or ray."),
     ] = None,
-    jobs: Annotated[
-        int | None,
-        typer.Option("--jobs", "-j", metavar="N", min=1, help="Processes that play; one a core."),
-    ] = None,
-    store: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Shared store of results.")
-    ] = None,
+    jobs: _Jobs = None,
+    store: _Store = None,
     data: _Data = None,
-    cost_only: Annotated[
-        bool, typer.Option("--cost-only", help="Train nothing: time and joules only.")
-    ] = False,
+    cost_only: _CostOnly = False,
     resume: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Go on with the plan in this folder.")
     ] = None,
@@ -343,7 +333,7 @@ def plan(
                 prices=tuple(price or ()), minimise=tuple(minimise or ()),
                 maximise=tuple(maximise or ()), seeds=study.seeds(seeds or ""),
                 evaluations=evaluations or study.LOOKED_AT, few=few, plan_seed=plan_seed,
-                overrides=(*(set_ or ()), *(["cost_only=true"] if cost_only else [])),
+                overrides=(*(set_ or ()), *_learns_nothing(cost_only, None)),
             )  # fmt: skip
             found = study.plan(asked, out=out, means=means)
     if as_json:

@@ -136,14 +136,9 @@ def resume(folder: Path, *, topology: str | None = None, means: Means | None = N
         HetsimError: what it is made of has changed since.
     """
     asked, digest = _asked(folder)
-    means, begun = means or Means(), _ERRAND.begun(folder)
+    begun = _ERRAND.begun(folder)
     asked = replace(asked, topology=topology or begun.get("topology") or asked.topology)
-    means = replace(
-        means,
-        data=means.data or _path(begun.get("data")),
-        store=means.store or _path(begun.get("store")),
-    )
-    return _plan(asked, folder, folder, means, digest)
+    return _plan(asked, folder, folder, (means or Means()).after(begun), digest)
 
 
 def _plan(
@@ -319,10 +314,6 @@ def _asked(folder: Path) -> tuple[Asked, str]:
         ), digest  # fmt: skip
     except (LookupError, TypeError) as fault:
         raise _ERRAND.spoilt(folder, fault) from fault
-
-
-def _path(text: str | None) -> Path | None:
-    return Path(text) if text else None
 
 
 # --- the search -----------------------------------------------------------------------------------

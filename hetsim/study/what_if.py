@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from shlex import quote
@@ -84,6 +84,12 @@ class Means:
     store: Path | None = None
     progress: Callable[[int, int], None] = lambda done, of: None
     note: Callable[[str], None] = lambda text: None
+
+    def after(self, begun: Mapping[str, Any]) -> Means:
+        """The same, with data and store where the errand was begun where it names none."""
+        data, store = (Path(path) if (path := begun.get(name)) else None
+                       for name in ("data", "store"))  # fmt: skip
+        return replace(self, data=self.data or data, store=self.store or store)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,15 +184,9 @@ def resume(folder: Path, *, topology: str | None = None, means: Means | None = N
         HetsimError: what it is made of has changed since.
     """
     asked, digest = _asked(folder)
-    means = means or Means()
     begun = _ERRAND.begun(folder)
     asked = replace(asked, topology=topology or begun.get("topology") or asked.topology)
-    means = replace(
-        means,
-        data=means.data or _path(begun.get("data")),
-        store=means.store or _path(begun.get("store")),
-    )
-    return _sweep(asked, folder, means, digest)
+    return _sweep(asked, folder, (means or Means()).after(begun), digest)
 
 
 def _sweep(asked: Asked, out: Path | None, means: Means, begun: str | None) -> Swept:
@@ -290,7 +290,3 @@ def _asked(folder: Path) -> tuple[Asked, str]:
         ), digest  # fmt: skip
     except (LookupError, TypeError) as fault:
         raise _ERRAND.spoilt(folder, fault) from fault
-
-
-def _path(text: str | None) -> Path | None:
-    return Path(text) if text else None
