@@ -26,7 +26,7 @@ from hetsim.sim.sharing import Resource
 if TYPE_CHECKING:
     from hetsim.sim.device import Profile
     from hetsim.sim.kernel import Kernel
-    from hetsim.spec.build import Member, Scenario
+    from hetsim.spec.world import Member, Scenario
 
 _STEADY = Performance, Powersave, Fixed
 """Governors that choose the same whatever happens."""

@@ -1,14 +1,15 @@
 """The topology file as a whole: `Spec`, how it is loaded, its JSON Schema.
 
 Loading checks keys, types, quantities, names and the graph, so that a `Spec` is consistent in
-itself. Whether a plug-in takes its options is known once it is imported (`hetsim.spec.build`).
+itself. Whether a plug-in takes its options is known once it is imported (`hetsim.spec.world`).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from os.path import isdir  # False, not OSError, for a name that no folder can have
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -103,6 +104,18 @@ class Spec(Section):
     def where(self, *place: str | int) -> str:
         """File and line of a value, or the option that set it: "topologies/x.yaml:14"."""
         return self._document.where(*place)
+
+    @contextmanager
+    def at(self, *place: str | int) -> Generator[None]:
+        """Give errors of the user's input their place in the file."""
+        try:
+            yield
+        except SpecError as error:
+            if error.where:
+                raise
+            raise SpecError(
+                error.what, where=self.where(*place), key=key_of(place), remedy=error.remedy
+            ) from error
 
     def plugins(self) -> Iterator[tuple[Place, Plugin]]:
         """Every plug-in that is named, with its place in the file."""

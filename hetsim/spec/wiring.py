@@ -22,9 +22,9 @@ from hetsim.sim.varying import Varying
 from hetsim.spec.load import Place, key_of
 
 if TYPE_CHECKING:
-    from hetsim.spec.build import Member
     from hetsim.spec.schema import Spec
     from hetsim.spec.sections import Link
+    from hetsim.spec.world import Member
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,8 +30,8 @@ from hetsim.core.files import placed
 from hetsim.core.quantities import Bytes
 from hetsim.core.registry import EXECUTORS
 from hetsim.core.trace import Trace
-from hetsim.spec.build import Scenario, resolve
 from hetsim.spec.schema import load_topology
+from hetsim.spec.world import Scenario, resolve
 from hetsim.study import folder as run_folder
 from hetsim.study.simulate import Settings, simulate
 
@@ -39,7 +39,7 @@ Question = Callable[[Trace], Any]
 """What is asked of a finished run: a function of a module, whose answer is plain JSON."""
 
 Known = dict[object, Any]
-"""The data set that was read last (`hetsim.spec.build.resolve`): runs of a campaign share it."""
+"""The data set that was read last (`hetsim.spec.world.resolve`): runs of a campaign share it."""
 
 _EXECUTOR = "inline"
 _STORE, _ANSWERS = "store", "runs"

@@ -37,7 +37,7 @@ from typing import Any, Literal
 from hetsim.core.cost import Cost
 from hetsim.core.errors import si
 from hetsim.core.quantities import Bytes
-from hetsim.spec.build import MANY, Member, Scenario
+from hetsim.spec.world import MANY, Member, Scenario
 
 Basis = Literal["exact", "at most", "about", "estimate"]
 Three = tuple[float, float, float]

@@ -22,8 +22,8 @@ from hetsim.core.errors import HetsimError, Interrupted, SpecError
 from hetsim.core.files import placed
 from hetsim.core.rng import rng
 from hetsim.report import plan_page
-from hetsim.spec.build import resolve
 from hetsim.spec.schema import Spec, load_topology
+from hetsim.spec.world import resolve
 from hetsim.study import folder as run_folder
 from hetsim.study import goals as _goals
 from hetsim.study import planned

@@ -31,8 +31,8 @@ from hetsim.core.trace import Progress, Trace
 from hetsim.report import accuracy, files, flows, frames, timeline
 from hetsim.report.answers import answers, unscored
 from hetsim.report.drawn import Theme, drawn
-from hetsim.spec.build import Scenario, resolve
 from hetsim.spec.schema import Spec, load_topology
+from hetsim.spec.world import Scenario, resolve
 from hetsim.study import folder as run_folder
 from hetsim.study.footprint import peaks
 

@@ -13,8 +13,8 @@ from typing import Any
 from hetsim.core.errors import si
 from hetsim.report.numbers import SPACE, duration, quantity, size
 from hetsim.spec import units
-from hetsim.spec.build import Member, Scenario, resolve
 from hetsim.spec.schema import Spec, load_topology
+from hetsim.spec.world import Member, Scenario, resolve
 from hetsim.study.estimate import Estimate, Figure, Kind
 from hetsim.study.explain import Sheet, Table
 

@@ -9,7 +9,7 @@ import pytest
 
 from hetsim.core.errors import HetsimError, SpecError
 from hetsim.core.registry import METHODS, Registry
-from hetsim.spec.build import Scenario
+from hetsim.spec.world import Scenario
 from hetsim.testing.executor import Shuffled
 from hetsim.testing.suite import PluginSuite
 from hetsim.testing.world import check_books, play, tiny

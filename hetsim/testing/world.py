@@ -21,8 +21,8 @@ from hetsim.learn.executors.base import Executor
 from hetsim.learn.executors.inline import Inline
 from hetsim.learn.lab import Lab
 from hetsim.learn.store import MemoryStore
-from hetsim.spec.build import Scenario, resolve
 from hetsim.spec.schema import load_topology
+from hetsim.spec.world import Scenario, resolve
 
 TOPOLOGY = """\
 fleet:
@@ -114,7 +114,7 @@ def play(scenario: Scenario, executor: Executor | None = None) -> Played:
     """Simulate with the causality check on; nothing is written.
 
     Args:
-        scenario: from `tiny`, or `hetsim.spec.build.resolve`.
+        scenario: from `tiny`, or `hetsim.spec.world.resolve`.
         executor: an instance; inline by default. A cost-only scenario needs none.
     """
     if scenario.spec.cost_only:

@@ -24,7 +24,7 @@ from hetsim.learn.executors.inline import Inline
 from hetsim.learn.lab import Lab
 from hetsim.learn.numerics import State
 from hetsim.learn.store import MemoryStore
-from hetsim.spec.build import Scenario
+from hetsim.spec.world import Scenario
 from tests.bench.workloads import WARM, Outcome, Stopwatch, Workload
 
 Shards = Sequence[tuple[Tensor, Tensor]]

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from hetsim.learn.numerics import single_thread
-from hetsim.spec.build import Scenario
+from hetsim.spec.world import Scenario
 from tests.bench import loops
 from tests.bench.loops import Task
 from tests.bench.workloads import CNN, LR, Outcome, Workload, simulate

@@ -20,8 +20,8 @@ from hetsim.core.ref import Ref
 from hetsim.core.trace import Trace
 from hetsim.learn.lab import CostOnlyLab, Lab
 from hetsim.learn.numerics import State
-from hetsim.spec.build import Scenario, resolve
 from hetsim.spec.schema import load_topology
+from hetsim.spec.world import Scenario, resolve
 
 WARM = 2
 """Rounds before the clock starts: caches fill, kernels are chosen, processes begin."""

@@ -12,8 +12,8 @@ import yaml
 
 from hetsim.core.registry import METHODS
 from hetsim.learn.executors.pool import Pool
-from hetsim.spec.build import resolve
 from hetsim.spec.schema import load_topology
+from hetsim.spec.world import resolve
 from hetsim.testing import Played, Shuffled, play, tiny
 from hetsim.testing.world import TOPOLOGY
 

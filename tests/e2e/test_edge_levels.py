@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from hetsim.learn.lab import CostOnlyLab
-from hetsim.spec.build import resolve
 from hetsim.spec.schema import load_topology
+from hetsim.spec.world import resolve
 
 NO_ROOM, SLOW, CONNECTED = ("nano", "gateway", "zero"), ("pi3", "phone", "phone-old"), ("orin",)
 

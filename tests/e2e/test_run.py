@@ -15,8 +15,8 @@ import pytest
 from hetsim.core.errors import SpecError
 from hetsim.core.quantities import WATT_HOUR
 from hetsim.core.trace import BASE_KINDS
-from hetsim.spec.build import resolve
 from hetsim.spec.schema import load_topology
+from hetsim.spec.world import resolve
 from hetsim.study.simulate import Result, Settings, resume, run
 
 SMALL = ("stop.rounds=3", "selection.cohort=6", "report.evaluate_every=1")

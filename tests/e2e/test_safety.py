@@ -17,8 +17,8 @@ from typer.testing import CliRunner
 
 from hetsim.cli import app
 from hetsim.core.errors import HetsimError, Interrupted, SpecError, Stuck
-from hetsim.spec.build import resolve
 from hetsim.spec.schema import load_topology
+from hetsim.spec.world import resolve
 from hetsim.study import simulate as study
 from hetsim.study.explain import explain_topology
 from hetsim.study.simulate import Settings, resume, run

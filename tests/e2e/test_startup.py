@@ -32,7 +32,7 @@ def test_help_of_a_verb_imports_nothing_heavy() -> None:
 def test_a_run_without_files_draws_nothing() -> None:
     code = (
         "import sys\n"
-        "from hetsim.spec.build import resolve\n"
+        "from hetsim.spec.world import resolve\n"
         "from hetsim.spec.schema import load_topology\n"
         "from hetsim.learn.lab import CostOnlyLab\n"
         "resolve(load_topology('iot_mix')).world(CostOnlyLab())\n"

@@ -21,8 +21,8 @@ from hetsim.core.errors import SpecError, Stuck
 from hetsim.core.trace import Progress
 from hetsim.learn import store as stores
 from hetsim.learn.store import Store
-from hetsim.spec import build
 from hetsim.spec.schema import load_topology
+from hetsim.spec.world import scenario as playing
 from hetsim.study.simulate import Result, Settings, resume, run
 from hetsim.testing.world import TOPOLOGY
 
@@ -184,7 +184,7 @@ def test_a_store_too_small_for_the_run_evicts_and_stays_small(
     play: Callable[..., Result], whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     size = sum(path.stat().st_size for path in blobs(whole / "store"))
-    monkeypatch.setattr(build, "Store", partial(Store, limit=size / 3))
+    monkeypatch.setattr(playing, "Store", partial(Store, limit=size / 3))
     play(tmp_path / "run")
     assert results(tmp_path / "run") == results(whole)
     left = blobs(tmp_path / "run" / "store")

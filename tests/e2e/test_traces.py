@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from hetsim.core.errors import SpecError
-from hetsim.spec.build import resolve
 from hetsim.spec.load import read
 from hetsim.spec.schema import load_topology
+from hetsim.spec.world import resolve
 from hetsim.study.simulate import Result, resume, run
 from hetsim.testing.world import TOPOLOGY
 

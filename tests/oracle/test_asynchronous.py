@@ -27,7 +27,7 @@ from hetsim.federation.run import Run
 from hetsim.learn import ops
 from hetsim.learn.lab import CostOnlyLab
 from hetsim.learn.numerics import model_hash
-from hetsim.spec.build import Scenario
+from hetsim.spec.world import Scenario
 from hetsim.testing import play, tiny
 
 State = dict[str, Tensor]

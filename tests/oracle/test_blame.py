@@ -14,8 +14,8 @@ from hetsim.federation.bottlenecks import bottlenecks
 from hetsim.federation.critical import KINDS, Spans
 from hetsim.federation.whatif import Outlook
 from hetsim.learn.lab import CostOnlyLab
-from hetsim.spec.build import Scenario, resolve
 from hetsim.spec.schema import load_topology
+from hetsim.spec.world import Scenario, resolve
 from hetsim.testing import check_books, play, tiny
 
 TOPOLOGIES = sorted((Path(__file__).resolve().parents[2] / "topologies").glob("*.yaml"))

@@ -13,9 +13,9 @@ import pytest
 from hetsim.core.errors import HetsimError
 from hetsim.core.trace import Participation, Span, Trace
 from hetsim.sim.columns import NotTraceable
-from hetsim.spec import build
-from hetsim.spec.build import Scenario, resolve
 from hetsim.spec.schema import load_topology
+from hetsim.spec.world import Scenario, resolve
+from hetsim.spec.world import scenario as playing
 
 CLOSE = 1e-9
 PROFILES = (
@@ -222,13 +222,13 @@ def test_a_small_fleet_is_played_device_by_device(tmp_path: Path) -> None:
 def test_a_large_one_in_columns_unless_it_cannot_be(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(build, "MANY", 50)
+    monkeypatch.setattr(playing, "MANY", 50)
     scenario = a_scenario(tmp_path, 1, 100, 20)
     assert scenario.play(scenario.lab()).played == "in columns: 100 devices"
     other = a_scenario(tmp_path, 1, 100, 20, governor="schedutil")
     told = other.play(other.lab()).played
     assert told == "device by device: the governor schedutil of kind0 changes clocks"
-    monkeypatch.setattr(build, "_MOST", 60)
+    monkeypatch.setattr(playing, "_MOST", 60)
     with pytest.raises(HetsimError, match="schedutil of kind0 changes clocks") as refused:
         other.play(other.lab())
     assert "at most 60" in str(refused.value)

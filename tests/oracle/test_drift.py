@@ -16,7 +16,7 @@ from hetsim.learn.executors.inline import Inline
 from hetsim.learn.lab import Lab
 from hetsim.learn.numerics import State, chance
 from hetsim.learn.store import MemoryStore
-from hetsim.spec.build import Scenario
+from hetsim.spec.world import Scenario
 from hetsim.testing import Played, play, tiny
 
 SKEWED = "task.partition={name: dirichlet, alpha: 0.3}"

@@ -20,7 +20,7 @@ from hetsim.learn.lab import Lab
 from hetsim.learn.numerics import chance, model_hash, single_thread
 from hetsim.learn.resident import Resident
 from hetsim.learn.store import MemoryStore
-from hetsim.spec.build import Scenario
+from hetsim.spec.world import Scenario
 from hetsim.testing import Played, play, tiny
 
 ONE_CLIENT = ("fleet[0].count=1", "fleet[1].data=none", "fleet[2].data=none")

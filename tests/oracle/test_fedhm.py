@@ -23,7 +23,7 @@ from hetsim.learn.lab import CostOnlyLab
 from hetsim.learn.meter import measure
 from hetsim.learn.numerics import chance, model_hash, single_thread
 from hetsim.learn.ops.factorise import low_rank
-from hetsim.spec.build import Scenario
+from hetsim.spec.world import Scenario
 from hetsim.testing import Played, check_books, play, tiny
 
 ROUNDS, WIDTH, HIDDEN = 3, 8, 24
@@ -213,7 +213,7 @@ def final(of: Scenario, monkeypatch: pytest.MonkeyPatch) -> tuple[Played, State]
         states.append(state)
         return model_hash(state)
 
-    monkeypatch.setattr("hetsim.spec.build.model_hash", seen)
+    monkeypatch.setattr("hetsim.spec.world.scenario.model_hash", seen)
     played = play(of)
     return played, states[-1]
 

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from hetsim.core.rng import entropy, rng
 from hetsim.learn.architecture import Architecture
 from hetsim.learn.numerics import chance, model_hash, single_thread
-from hetsim.spec.build import Scenario
+from hetsim.spec.world import Scenario
 from hetsim.testing import Played, play, tiny
 
 ROUNDS, WIDTH, HIDDEN, HEAD = 2, 8, 12, 7

@@ -24,7 +24,7 @@ from hetsim.learn.lab import CostOnlyLab
 from hetsim.learn.meter import measure
 from hetsim.learn.numerics import chance, model_hash, single_thread
 from hetsim.report import files
-from hetsim.spec.build import Scenario
+from hetsim.spec.world import Scenario
 from hetsim.testing import Played, check_books, play, tiny
 
 ROUNDS, WIDTH, HIDDEN = 2, 8, 12

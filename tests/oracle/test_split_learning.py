@@ -18,7 +18,7 @@ from hetsim.learn.executors.inline import Inline
 from hetsim.learn.lab import Lab
 from hetsim.learn.numerics import chance, model_hash, single_thread
 from hetsim.learn.store import MemoryStore
-from hetsim.spec.build import Scenario
+from hetsim.spec.world import Scenario
 from hetsim.testing import play, tiny
 
 LR, MOMENTUM, BATCH, CUT = 0.05, 0.9, 20, 1

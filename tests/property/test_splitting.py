@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from hetsim.core.trace import Trace
 from hetsim.learn.lab import CostOnlyLab
-from hetsim.spec.build import resolve
 from hetsim.spec.schema import load_topology
+from hetsim.spec.world import resolve
 
 DEVICES = (
     "raspberry_pi_4b", "raspberry_pi_3b_plus", "raspberry_pi_zero_2_w", "pixel_6", "pixel_3",

@@ -16,7 +16,7 @@ from hetsim import screen
 from hetsim.cli import app
 from hetsim.core.errors import HetsimError
 from hetsim.core.trace import Progress
-from hetsim.spec.build import Scenario
+from hetsim.spec.world import Scenario
 from hetsim.testing.world import TOPOLOGY
 
 CHEAP = ("--cost-only", "--no-report")

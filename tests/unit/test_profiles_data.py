@@ -13,9 +13,9 @@ import yaml
 from hetsim.core.cost import Cost
 from hetsim.sim.device import CLASSES, Profile
 from hetsim.spec import units
-from hetsim.spec.build import resolve
 from hetsim.spec.profile import load_profile, load_profile_with_sources
 from hetsim.spec.schema import load_topology
+from hetsim.spec.world import resolve
 from hetsim.study.published_networks import NETWORKS
 from hetsim.testing.world import Played, play
 

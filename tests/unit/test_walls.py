@@ -36,7 +36,7 @@ ROOMS = {
         "hetsim.core", "hetsim.federation", "hetsim.sim.requests", "hetsim.learn.ops",
     ),
     "hetsim.spec": ("hetsim.core", "hetsim.sim", "hetsim.federation"),
-    "hetsim.spec.build": (
+    "hetsim.spec.world": (
         "hetsim.core", "hetsim.spec", "hetsim.sim", "hetsim.federation", "hetsim.learn",
     ),
     "hetsim.report": ("hetsim.core",),
@@ -160,7 +160,7 @@ def bad_import(name: str, module: str) -> str:
     room = room_of(module)
     top = name.split(".")[0]
     if top == "hetsim":
-        home = "hetsim.spec" if room == "hetsim.spec.build" else room
+        home = "hetsim.spec" if room == "hetsim.spec.world" else room
         if name == "hetsim.__version__" or inside(name, home, *ROOMS[room]):
             return ""
         return f"{room} must not import {name}"
@@ -303,7 +303,7 @@ def test_the_checker_sees_broken_walls(module: str, source: str, complaint: str)
             "hetsim.learn.lab",
             "import torch\nwith torch.random.fork_rng(devices=[]):\n    torch.manual_seed(0)",
         ),
-        ("hetsim.spec.build", "from hetsim.learn.lab import Lab\nfrom hetsim.spec import schema"),
+        ("hetsim.spec.world", "from hetsim.learn.lab import Lab\nfrom hetsim.spec import schema"),
         ("hetsim.study.x", "import time\nfrom hetsim import __version__\ntime.monotonic()"),
         ("hetsim.report.x", "print('table')"),
         ("hetsim.cli", "import typer\nprint('done')"),

@@ -18,10 +18,10 @@ import numpy as np
 
 from hetsim.core.trace import Trace
 from hetsim.spec import units
-from hetsim.spec.build import resolve
 from hetsim.spec.load import dump, read
 from hetsim.spec.profile import find_profile
 from hetsim.spec.schema import load_topology
+from hetsim.spec.world import resolve
 from hetsim.study.feasible import Feasible, Floats, Terms, value_of
 from hetsim.study.pi_lab import (
     BATCH,

@@ -15,8 +15,8 @@ from hetsim.federation.client import Client
 from hetsim.federation.run import Run
 from hetsim.learn.lab import CostOnlyLab
 from hetsim.sim.governors._paced import Paced
-from hetsim.spec.build import Scenario, resolve
 from hetsim.spec.schema import load_topology
+from hetsim.spec.world import Scenario, resolve
 from hetsim.testing import Played, check_books, play, tiny
 
 PACED = [name for name in GOVERNORS.names() if issubclass(GOVERNORS.load(name), Paced)]

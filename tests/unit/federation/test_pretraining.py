@@ -15,7 +15,7 @@ from hetsim.learn.architecture import Architecture
 from hetsim.learn.executors.inline import Inline
 from hetsim.learn.lab import CostOnlyLab, Lab
 from hetsim.learn.store import MemoryStore, Store
-from hetsim.spec.build import Scenario
+from hetsim.spec.world import Scenario
 from hetsim.testing import play, tiny
 
 MLP = "task.model={name: mlp, hidden: [16]}"

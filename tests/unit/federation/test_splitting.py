@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import pytest
 
 from hetsim.core.trace import Trace
-from hetsim.spec.build import Scenario
+from hetsim.spec.world import Scenario
 from hetsim.testing import MethodSuite, Played, check_books, play, tiny
 
 SGD = "batch: 10, lr: 0.01, momentum: 0.9"

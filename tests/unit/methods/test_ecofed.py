@@ -11,7 +11,7 @@ from hetsim.core.errors import HetsimError, SpecError
 from hetsim.core.trace import Span, Trace
 from hetsim.learn.lab import CostOnlyLab
 from hetsim.methods.ecofed import EcoFed
-from hetsim.spec.build import Scenario
+from hetsim.spec.world import Scenario
 from hetsim.testing import Played, check_books, play, tiny
 
 LABEL = 8

@@ -16,7 +16,7 @@ from hetsim.learn.lab import CostOnlyLab
 from hetsim.learn.meter import measure
 from hetsim.learn.ops.part import trained
 from hetsim.methods.fedlp import FedLP, preserved
-from hetsim.spec.build import Scenario
+from hetsim.spec.world import Scenario
 from hetsim.testing import Played, check_books, play, tiny
 
 FEDLP = Architecture.of("fedlp_cnn", (3, 32, 32), 10)

@@ -13,8 +13,8 @@ from hetsim.core.trace import Span
 from hetsim.learn.architecture import Architecture
 from hetsim.learn.lab import CostOnlyLab
 from hetsim.learn.meter import train_cost
-from hetsim.spec.build import Scenario, resolve
 from hetsim.spec.schema import load_topology
+from hetsim.spec.world import Scenario, resolve
 from hetsim.testing import Played, check_books, play, tiny
 
 PLAIN, WIDE = "plain_cnn@0.1", "wide_cnn@0.1"

@@ -9,7 +9,7 @@ import pytest
 from hetsim.core.errors import HetsimError, SpecError
 from hetsim.learn.lab import CostOnlyLab
 from hetsim.methods.fedgkt import FedGKT
-from hetsim.spec.build import Scenario
+from hetsim.spec.world import Scenario
 from hetsim.testing import Played, check_books, play, tiny
 
 FRONT, HEAD = (64 * 16 + 16) * 4, (16 * 10 + 10) * 4

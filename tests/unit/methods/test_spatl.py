@@ -16,7 +16,7 @@ from hetsim.learn.lab import CostOnlyLab, Lab
 from hetsim.learn.salience.agent import parameters
 from hetsim.learn.store import MemoryStore
 from hetsim.methods.spatl import Spatl
-from hetsim.spec.build import Scenario
+from hetsim.spec.world import Scenario
 from hetsim.testing import Played, check_books, play, tiny
 
 SOURCE = "task.source={samples: 64, epochs: 1}"

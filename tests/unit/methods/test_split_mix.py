@@ -18,7 +18,7 @@ from hetsim.learn.meter import measure
 from hetsim.learn.numerics import chance
 from hetsim.learn.objective import Sliced
 from hetsim.methods.split_mix import SplitMix, Turns
-from hetsim.spec.build import Scenario
+from hetsim.spec.world import Scenario
 from hetsim.testing import Played, check_books, play, tiny
 
 CNN = "task.model={name: small_cnn, width: 16, hidden: 24}"

@@ -8,9 +8,9 @@ import pytest
 
 from hetsim.core.errors import SpecError
 from hetsim.spec import load
-from hetsim.spec.build import resolve
 from hetsim.spec.gateways import serving
 from hetsim.spec.schema import json_schema, load_topology
+from hetsim.spec.world import resolve
 from tests.unit.spec.test_schema import fits
 
 MANY = """\

@@ -9,9 +9,9 @@ import pytest
 
 from hetsim.core.errors import SpecError
 from hetsim.spec import load
-from hetsim.spec.build import resolve
 from hetsim.spec.gateways import serving
 from hetsim.spec.schema import json_schema, load_topology
+from hetsim.spec.world import resolve
 from hetsim.study.explain import explain_topology
 from tests.unit.spec.test_schema import fits
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from hetsim.core.errors import SpecError
-from hetsim.spec.build import Scenario
 from hetsim.spec.schema import json_schema, load_topology
+from hetsim.spec.world import Scenario
 from hetsim.study.explain import explain_topology
 from hetsim.testing import check_books, play, tiny
 

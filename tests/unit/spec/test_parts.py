@@ -11,9 +11,9 @@ from hetsim.core.trace import Trace
 from hetsim.learn.lab import CostOnlyLab
 from hetsim.sim.battery import Wells
 from hetsim.sim.heat import Body, Trip
-from hetsim.spec.build import Scenario, resolve
 from hetsim.spec.profile import load_profile, load_profile_with_sources
 from hetsim.spec.schema import load_topology
+from hetsim.spec.world import Scenario, resolve
 from hetsim.testing.world import check_books
 
 from .conftest import PROFILE, TOPOLOGY

@@ -14,8 +14,8 @@ from hetsim.core.errors import NeedsLearning, SpecError
 from hetsim.core.ref import Ref
 from hetsim.report.answers import answers
 from hetsim.report.page import render
-from hetsim.spec.build import Scenario
 from hetsim.spec.recording import Recording, read
+from hetsim.spec.world import Scenario
 from hetsim.study.outcome import outcome
 from hetsim.study.simulate import Settings, resume, run
 from hetsim.testing import play, tiny

@@ -13,8 +13,8 @@ from hetsim.learn.architecture import Architecture
 from hetsim.learn.data.base import load as load_data
 from hetsim.learn.source import own
 from hetsim.spec import load
-from hetsim.spec.build import Scenario, resolve
 from hetsim.spec.schema import json_schema, load_topology
+from hetsim.spec.world import Scenario, resolve
 from hetsim.study.explain import explain_topology
 from tests.unit.spec.test_schema import fits
 

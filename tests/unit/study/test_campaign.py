@@ -12,8 +12,8 @@ import pytest
 from hetsim.core.errors import HetsimError, Interrupted, SpecError, Stuck
 from hetsim.core.trace import Trace
 from hetsim.learn.data.base import Dataset
-from hetsim.spec import build
 from hetsim.spec.schema import Spec
+from hetsim.spec.world import lookup
 from hetsim.study import campaign as study
 from hetsim.study.campaign import Variant, campaign
 from hetsim.testing.world import TOPOLOGY
@@ -162,13 +162,13 @@ def test_runs_of_one_task_read_their_data_once(
 ) -> None:
     """A run that asks for other data reads it, and finds nothing of the others in its way."""
     asked: list[str] = []
-    read = build._dataset
+    read = lookup._dataset
 
     def counted(spec: Spec, data: Path | None) -> Dataset:
         asked.append(str(spec.task.data.options["train"]))
         return read(spec, data)
 
-    monkeypatch.setattr(build, "_dataset", counted)
+    monkeypatch.setattr(lookup, "_dataset", counted)
     sizes = ["task.data.train=200"] * 3 + ["task.data.train=100"] * 2
     variants = [
         Variant(topology=topology, overrides=("method.lr=0.1", size), seed=seed)

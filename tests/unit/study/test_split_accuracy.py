@@ -12,8 +12,8 @@ import pytest
 
 from hetsim.learn.data import cifar10
 from hetsim.learn.data.base import load
-from hetsim.spec.build import resolve
 from hetsim.spec.schema import load_topology
+from hetsim.spec.world import resolve
 from hetsim.study.campaign import Variant
 from hetsim.study.comparisons import split_accuracy as study
 from hetsim.study.comparisons.split_accuracy import ENTRIES, account, device_joules

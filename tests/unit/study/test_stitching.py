@@ -10,8 +10,8 @@ import pytest
 
 from hetsim.core.trace import Trace
 from hetsim.sim.governors._pacing import Settings as Points
-from hetsim.spec.build import resolve
 from hetsim.spec.schema import load_topology
+from hetsim.spec.world import resolve
 from hetsim.study.campaign import Variant
 from hetsim.study.comparisons import _stitch_lab as lab
 from hetsim.study.comparisons import (

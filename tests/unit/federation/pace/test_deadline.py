@@ -17,7 +17,7 @@ from hetsim.learn import ops
 from hetsim.learn.executors.inline import Inline
 from hetsim.learn.lab import CostOnlyLab, Lab
 from hetsim.learn.store import MemoryStore
-from hetsim.spec.build import Scenario
+from hetsim.spec.world import Scenario
 from hetsim.testing import play, tiny
 
 EPOCHS, BATCH, STEPS = 40, 20, 120

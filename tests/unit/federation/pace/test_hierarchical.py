@@ -17,8 +17,8 @@ from hetsim.federation.run import Run
 from hetsim.learn.executors.inline import Inline
 from hetsim.learn.lab import CostOnlyLab, Lab
 from hetsim.learn.store import MemoryStore
-from hetsim.spec.build import Scenario, resolve
 from hetsim.spec.schema import load_topology
+from hetsim.spec.world import Scenario, resolve
 from hetsim.testing import PaceSuite, Played, check_books, play
 
 GATEWAYS, EACH = 5, 10
