@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from hetsim.core.ref import Ref
     from hetsim.core.trace import Span, Trace
     from hetsim.learn import ops
-    from hetsim.report.files import read
     from hetsim.sim.requests import Compute, Gather, Observe, Sleep, Stream, Transfer
     from hetsim.spec.schema import load_topology as load
-    from hetsim.study.simulate import run
+    from hetsim.study.notebook import plan, sweep
+    from hetsim.study.simulate import read, run
 
 __version__ = "0.1.0"
 
@@ -46,8 +46,10 @@ __all__ = [
     "__version__",
     "load",
     "ops",
+    "plan",
     "read",
     "run",
+    "sweep",
 ]
 
 _HOMES = {
@@ -68,8 +70,10 @@ _HOMES = {
     "UnknownName": "hetsim.core.errors:UnknownName",
     "load": "hetsim.spec.schema:load_topology",
     "ops": "hetsim.learn.ops",
-    "read": "hetsim.report.files:read",
+    "plan": "hetsim.study.notebook:plan",
+    "read": "hetsim.study.simulate:read",
     "run": "hetsim.study.simulate:run",
+    "sweep": "hetsim.study.notebook:sweep",
 }
 
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from hetsim.core.errors import HetsimError, Interrupted, SpecError, UnknownName
+from hetsim.core.errors import HetsimError, Interrupted, SpecError
 
 if TYPE_CHECKING:
     from hetsim.spec.schema import Spec
+    from hetsim.study.errand import Means
     from hetsim.study.explain import Sheet
 
 
@@ -72,9 +73,32 @@ _Set = Annotated[
 ]
 _Seed = Annotated[int | None, typer.Option(min=0, help="Replaces the topology's seed.")]
 _Store = Annotated[Path | None, typer.Option(metavar="DIR", help="Shared store of results.")]
+_Player = Annotated[
+    str | None,
+    typer.Option(
+        "--executor",
+        metavar="NAME",
+        help="Who plays the runs: inline (default), pool, or ray (a cluster: that of $RAY_ADDRESS, "
+        "or one started here).",
+    ),
+]
 _Jobs = Annotated[
     int | None,
-    typer.Option("--jobs", "-j", metavar="N", min=1, help="Processes that play; one a core."),
+    typer.Option(
+        "--jobs",
+        "-j",
+        metavar="N",
+        min=1,
+        help="Processes that play: one, or one a core of a pool or cluster.",
+    ),
+]
+_ErrandOut = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="DIR", help="Folder to write to; by default one in runs/."),
+]
+_GoOn = Annotated[
+    Path | None,
+    typer.Option("--resume", metavar="DIR", help="Go on with what was begun in this folder."),
 ]
 _CostOnly = Annotated[
     bool, typer.Option("--cost-only", help="Train nothing: time and joules only.")
@@ -163,7 +187,10 @@ def sweep(
     topology: Annotated[str | None, typer.Argument(help="Topology file, or a name.")] = None,
     grid: Annotated[
         list[str] | None,
-        typer.Option(metavar="KEY=A,B,…", help="Values of a key; repeatable: all combinations."),
+        typer.Option(
+            metavar="KEY=A,B,…",
+            help="Values of a key, or whole numbers (1..8); repeatable: all combinations.",
+        ),
     ] = None,
     sample: Annotated[
         list[str] | None,
@@ -178,59 +205,37 @@ def sweep(
     ] = None,
     sweep_seed: Annotated[int, typer.Option(min=0, help="Seed of the draws.")] = 0,
     set_: _Set = None,
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the sweep.")] = None,
-    executor: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Who plays the points: inline (default), pool (with --jobs) or ray.",
-        ),
-    ] = None,
+    out: _ErrandOut = None,
+    executor: _Player = None,
     jobs: _Jobs = None,
     store: _Store = None,
     data: _Data = None,
     cost_only: _CostOnly = False,
     surrogate: _Surrogate = None,
-    resume: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Go on with the sweep in this folder.")
-    ] = None,
+    resume: _GoOn = None,
     as_json: _Json = False,
 ) -> None:
     """Play a topology at many points; write one table and one page. A killed sweep goes on."""
-    from hetsim import screen
     from hetsim.study import what_if as study
 
-    if resume is not None:
-        asking: dict[str, object] = {
-            "--grid": grid, "--sample": sample, "--points": points,
-            "--sweep-seed": _given(context, "sweep_seed"), "--set": set_, "--out": out,
-            "--cost-only": cost_only or None, "--surrogate": surrogate,
-        }  # fmt: skip
-        remedy = f"Go on with it as it is: hetsim sweep --resume {resume}"
-        _refuse(asking, "cannot change a sweep that has begun", remedy)
-    elif topology is None:
-        remedy = "Example: hetsim sweep iot_mix --grid seed=0,1,2"
-        raise SpecError("no topology", where="sweep", remedy=remedy)
-    with screen.sharing("point", live=not as_json) as progress:
-        means = study.Means(
-            jobs=_players(executor, jobs), ray=executor == "ray", data=data, store=store,
-            progress=progress,
-            note=lambda text: typer.echo(f"hetsim: {text}", err=True),
-        )  # fmt: skip
-        if resume is not None:
+    asking: dict[str, object] = {
+        "--grid": grid, "--sample": sample, "--points": points,
+        "--sweep-seed": _given(context, "sweep_seed"), "--set": set_, "--out": out,
+        "--cost-only": cost_only or None, "--surrogate": surrogate,
+    }  # fmt: skip
+    begins = _begins("sweep", topology, resume, asking, "iot_mix --grid seed=0,1,2")
+    with _means("point", executor, jobs, data, store, as_json) as means:
+        if begins is None:
+            assert resume is not None
             swept = study.resume(resume, topology=topology, means=means)
         else:
-            assert topology is not None
             asked = study.Asked(
-                topology=topology, grid=tuple(grid or ()), sample=tuple(sample or ()),
+                topology=begins, grid=tuple(grid or ()), sample=tuple(sample or ()),
                 points=points or 0, sweep_seed=sweep_seed,
                 overrides=(*(set_ or ()), *_learns_nothing(cost_only, surrogate)),
             )  # fmt: skip
             swept = study.sweep(asked, out=out, means=means)
-    if as_json:
-        _print_json(swept.as_json())
-    else:
-        _show(swept.sheet(), as_json)
+    _print_json(swept.as_json()) if as_json else _show(swept.sheet(), as_json)
 
 
 @app.command(
@@ -279,7 +284,11 @@ def plan(
     ] = None,
     evaluations: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, help="How many configurations to look at; 200."),
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="How many configurations to look at, besides steps from the best; 200.",
+        ),
     ] = None,
     few: Annotated[
         int | None,
@@ -287,59 +296,42 @@ def plan(
     ] = None,
     plan_seed: Annotated[int, typer.Option(min=0, help="Seed of the search.")] = 0,
     set_: _Set = None,
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the plan.")] = None,
-    executor: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Who plays: inline (default), pool or ray."),
-    ] = None,
+    out: _ErrandOut = None,
+    executor: _Player = None,
     jobs: _Jobs = None,
     store: _Store = None,
     data: _Data = None,
     cost_only: _CostOnly = False,
-    resume: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Go on with the plan in this folder.")
-    ] = None,
+    surrogate: _Surrogate = None,
+    resume: _GoOn = None,
     as_json: _Json = False,
 ) -> None:
     """Search for the cheapest fleet and settings that meet goals. A killed plan goes on."""
-    from hetsim import screen
     from hetsim.study import plan as study
-    from hetsim.study.what_if import Means
 
-    if resume is not None:
-        asking: dict[str, object] = {
-            "--goal": goal, "--vary": vary, "--price": price, "--minimise": minimise,
-            "--maximise": maximise, "--seeds": seeds, "--evaluations": evaluations, "--few": few,
-            "--plan-seed": _given(context, "plan_seed"), "--set": set_, "--out": out,
-            "--cost-only": cost_only or None,
-        }  # fmt: skip
-        remedy = f"Go on with it as it is: hetsim plan --resume {resume}"
-        _refuse(asking, "cannot change a plan that has begun", remedy)
-    elif topology is None:
-        remedy = 'Example: hetsim plan iot_mix --goal "time<=1 min" --vary "fleet[0].count=1..8"'
-        raise SpecError("no topology", where="plan", remedy=remedy)
-    with screen.sharing("configuration", live=not as_json) as progress:
-        means = Means(
-            jobs=_players(executor, jobs), ray=executor == "ray", data=data, store=store,
-            progress=progress,
-            note=lambda text: typer.echo(f"hetsim: {text}", err=True),
-        )  # fmt: skip
-        if resume is not None:
+    asking: dict[str, object] = {
+        "--goal": goal, "--vary": vary, "--price": price, "--minimise": minimise,
+        "--maximise": maximise, "--seeds": seeds, "--evaluations": evaluations, "--few": few,
+        "--plan-seed": _given(context, "plan_seed"), "--set": set_, "--out": out,
+        "--cost-only": cost_only or None, "--surrogate": surrogate,
+    }  # fmt: skip
+    example = 'iot_mix --goal "time<=1 min" --vary "fleet[0].count=1..8"'
+    begins = _begins("plan", topology, resume, asking, example)
+    with _means("configuration", executor, jobs, data, store, as_json) as means:
+        if begins is None:
+            assert resume is not None
             found = study.resume(resume, topology=topology, means=means)
         else:
-            assert topology is not None
             asked = study.Asked(
-                topology=topology, goals=tuple(goal or ()), vary=tuple(vary or ()),
+                topology=begins, goals=tuple(goal or ()), vary=tuple(vary or ()),
                 prices=tuple(price or ()), minimise=tuple(minimise or ()),
                 maximise=tuple(maximise or ()), seeds=study.seeds(seeds or ""),
                 evaluations=evaluations or study.LOOKED_AT, few=few, plan_seed=plan_seed,
-                overrides=(*(set_ or ()), *_learns_nothing(cost_only, None)),
+                overrides=(*(set_ or ()), *_learns_nothing(cost_only, surrogate)),
             )  # fmt: skip
             found = study.plan(asked, out=out, means=means)
-    if as_json:
-        _print_json(found.as_json() | {"folder": str(found.folder), "played": found.played})
-    else:
-        _show(found.sheet(), as_json)
+    told = {"folder": str(found.folder), "played": found.played}
+    _print_json(found.as_json() | told) if as_json else _show(found.sheet(), as_json)
 
 
 @app.command(epilog="Example: hetsim check topologies/iot_mix.yaml")
@@ -609,18 +601,36 @@ def _learns_nothing(cost_only: bool, surrogate: Path | None) -> list[str]:
     if surrogate is None:
         return ["cost_only=true"] if cost_only else []
     folder = json.dumps(str(surrogate.resolve()), ensure_ascii=False)
-    return ["cost_only=true", f"surrogate={folder}"]
+    return ["cost_only=true", f"surrogate.run={folder}"]
 
 
-def _players(executor: str | None, jobs: int | None) -> int | None:
-    """How many processes play the points of a sweep; None for one, or for all of a cluster."""
-    known = ("inline", "pool", "ray")
-    if executor is not None and executor not in known:
-        raise UnknownName("executor of sweeps", executor, known, where="--executor")
-    if executor == "inline" and jobs is not None and jobs > 1:
-        remedy = "Leave one of them out, or choose pool."
-        raise SpecError("plays one point at a time", where="--executor inline", remedy=remedy)
-    return os.cpu_count() if executor == "pool" and jobs is None else jobs
+def _begins(
+    verb: str, topology: str | None, resume: Path | None, asking: dict[str, object], example: str
+) -> str | None:
+    """The topology that is asked about; None if what was asked before is to be gone on with."""
+    if resume is not None:
+        remedy = f"Go on with it as it is: hetsim {verb} --resume {resume}"
+        _refuse(asking, f"cannot change a {verb} that has begun", remedy)
+        return None
+    if topology is None:
+        raise SpecError("no topology", where=verb, remedy=f"Example: hetsim {verb} {example}")
+    return topology
+
+
+@contextmanager
+def _means(
+    noun: str, executor: str | None, jobs: int | None, data: Path | None, store: Path | None,
+    as_json: bool,
+) -> Iterator[Means]:  # fmt: skip
+    """How many runs are played here, with a bar that counts those of a noun."""
+    from hetsim import screen
+    from hetsim.study.errand import Means
+
+    with screen.sharing(noun, live=not as_json) as progress:
+        yield Means.of(
+            executor, jobs=jobs, data=data, store=store, progress=progress,
+            note=lambda text: typer.echo(f"hetsim: {text}", err=True),
+        )  # fmt: skip
 
 
 def _given(context: typer.Context, name: str) -> object:

@@ -88,14 +88,14 @@ def sharing(what: str, *, live: bool) -> Iterator[Callable[[int, int], None]]:
 
     columns = BarColumn(bar_width=24), TextColumn("{task.description}")
     with Bar(*columns, console=console, transient=True) as bar:
-        line = bar.add_task("looking at the points", total=1.0)
+        line = bar.add_task(f"looking at the {what}s", total=1.0)
         begun: tuple[int, Seconds] | None = None
 
         def show(done: int, of: int) -> None:
             nonlocal begun
             first, since = begun = begun or (done, monotonic())
             parts = [f"{done} of {of} {what}s", f"{first} kept from before" if first else ""]
-            if done > first:
+            if first < done < of:
                 left = (monotonic() - since) / (done - first) * (of - done)
                 parts.append(f"{duration(left)} left")
             bar.update(line, completed=done / of, description=", ".join(filter(None, parts)))
@@ -105,6 +105,8 @@ def sharing(what: str, *, live: bool) -> Iterator[Callable[[int, int], None]]:
 
 def closing(result: Result) -> None:
     """The four answers, and where the rest is."""
+    from hetsim.spec.world import MANY
+
     summary = result.summary
     console = _console()
     table = Table(title=f"{summary['name']}: {summary['method']}", title_justify="left",
@@ -122,6 +124,8 @@ def closing(result: Result) -> None:
     for note in result.trace.notes:
         if note.cause == "end":
             table.add_row("Ended early", note.text)
+    if summary["devices"] >= MANY and (played := result.host.get("played")):
+        table.add_row("Played", str(played))
     if result.folder:
         table.add_row("Written to", str(result.folder))
     console.print(table)
@@ -140,13 +144,14 @@ def show(sheet: Sheet) -> None:
     for paragraph in sheet.text:
         console.print(_plain(paragraph))
     for part in sheet.tables:
-        table = Table(title=_plain(part.title), title_justify="left", box=None, pad_edge=False,
-                      header_style="bold")  # fmt: skip
+        table = Table(box=None, pad_edge=False, header_style="bold")
         for column in part.columns:
             table.add_column(_plain(column), overflow="fold")
         for row in part.rows:
             table.add_row(*(_plain(cell) for cell in row))
         console.print()
+        if part.title:
+            console.print(_plain(part.title), style="table.title")
         console.print(table)
 
 

@@ -31,7 +31,9 @@ from hetsim.federation.client import Client, Hub, Late
 from hetsim.federation.run import Asked, Reply, Run, Within, anybody
 from hetsim.learn import ops
 from hetsim.sim.columns import EVERYONE, Array, Column, NotTraceable, Party
-from hetsim.sim.fleet import Fleet, Phase, Rows
+from hetsim.sim.fleet import Fleet
+from hetsim.sim.playing import Phase
+from hetsim.sim.population import Rows
 from hetsim.sim.requests import Compute, Sleep, Transfer
 
 _RETRY: Seconds = 10.0
@@ -459,6 +461,7 @@ class Crowd(Run):
             done[order[int(first) :]] = False
         left = self.fleet.hours.leave(rows, np.full(len(rows), now)) <= end
         found = np.where(end < until, "surplus", "deadline")
+        found = np.where(self.fleet.charge[rows] > 0.0, found, "battery")
         return np.where(done, "done", np.where(left, "churn", found)).tolist()
 
     def _tell(
@@ -538,11 +541,10 @@ class Crowd(Run):
 
 
 def _closing(end: Array, outcomes: Sequence[str]) -> int:
-    """Whose end let the server go on: the last that it waited for."""
-    last = np.flatnonzero(end == end.max())
-    if "surplus" in outcomes:
-        last = [place for place in last.tolist() if outcomes[place] == "done"] or last
-    return int(last[-1])
+    """Whose end let the server go on: the last that it waited for; for whom others were stopped."""
+    found = np.array(outcomes)
+    waited = found == "done" if "surplus" in outcomes else np.ones(len(end), np.bool_)
+    return int(np.flatnonzero(waited & (end == end[waited].max()))[-1])
 
 
 def _in_order(span: Span) -> int:

@@ -66,7 +66,8 @@ class Method(Protocol):
     starts from pre-trained parts (`Run.pretrained_model`, `Run.source_model`) says so with an
     attribute `pretrained` that is true: its runs then have a source, whether or not the topology
     names one. One that looks at learned values says so by an attribute `observes`; cost-only runs
-    refuse it.
+    refuse it. One that has enough after some rounds, however many there may be, says how many by an
+    attribute `rounds`, for whoever asks what a run would take.
     """
 
     async def server(self, run: Run) -> None:

@@ -147,6 +147,11 @@ class FedStitch:
         return not self.winners
 
     @property
+    def rounds(self) -> int:
+        """Rounds until all positions are filled, if somebody delivers in each."""
+        return self.positions
+
+    @property
     def looking(self) -> Looking:
         """What clients look at, and how."""
         return Looking(

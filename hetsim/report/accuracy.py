@@ -26,18 +26,11 @@ _MARKERS = 150
 """More evaluated rounds than this are drawn as a line without markers."""
 
 
-def section(trace: Trace) -> Section:
-    """The section "Accuracy"; without figures if nothing was learned."""
+def section(trace: Trace) -> Section | None:
+    """The section "Accuracy"; none if the model was never evaluated, which the answers say."""
     seen = [i for i, row in enumerate(trace.rounds) if row["accuracy"] is not None]
     if not seen:
-        return Section(
-            name="accuracy",
-            title="Accuracy",
-            lead="No accuracy was computed: this run simulated time and joules only."
-            if trace.summary["model_hash"] is None
-            else "No accuracy was computed: no round ended in an evaluation of the model.",
-            body="",
-        )
+        return None
     figures = tuple(figure(trace, against) for against in ("time", "joules"))
     scores = [trace.rounds[i]["accuracy"] for i in seen]
     return Section(

@@ -14,6 +14,8 @@ _CAUSES = {
     "churn": "left",
     "surplus": "not waited for",
 }
+_NAMED = 6
+"""Keys in which a recorded run is unlike that are named one by one; of more, their sections."""
 _ROLES = {"device": "devices", "gateway": "gateways", "server": "server", "link": "links"}
 
 
@@ -28,12 +30,23 @@ def borrowed(summary: Mapping[str, Any]) -> str:
     if surrogate is None or summary["accuracy"] is None:
         return ""
     words = f"surrogate: recorded run {surrogate['run']}, seed {surrogate['seed']}"
-    if surrogate["unlike"]:
-        words += f", unlike in {', '.join(surrogate['unlike'])}"
+    if unlike := surrogate["unlike"]:
+        if len(unlike) > _NAMED:
+            unlike = dict.fromkeys(key.partition(".")[0] for key in unlike)
+        words += f", unlike in {', '.join(unlike)}"
     if surrogate["rounds_beyond"]:
         beyond = count(surrogate["rounds_beyond"], "round")
         words += f"; its last value stands for {beyond} beyond its end"
     return words.replace(SPACE, " ")
+
+
+def lost(causes: Mapping[str, int]) -> list[str]:
+    """How often each cause dropped somebody, in words, without those that never did.
+
+    >>> lost({"battery": 1, "memory": 0})
+    ['1 battery empty']
+    """
+    return [f"{count(times)} {_CAUSES[cause]}" for cause, times in causes.items() if times]
 
 
 def answers(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -44,9 +57,6 @@ def answers(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
         for role, part in summary["energy_by_role_j"].items()
         if part
     )
-    lost = [
-        f"{count(times)} {_CAUSES[cause]}" for cause, times in summary["dropouts"].items() if times
-    ]
     reached = [
         f"{float(target) * 100:.3g}% "
         + ("not reached" if when is None else f"after {duration(when)}")
@@ -65,7 +75,7 @@ def answers(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     told = [
         ("How long", f"{duration(summary['simulated_s'])} simulated, {rounds}"),
         ("How many joules", f"{joules(spent['total'])}{by_role}; {above} of it above idle"),
-        ("Who dropped out", ", ".join(lost) or "nobody"),
+        ("Who dropped out", ", ".join(lost(summary["dropouts"])) or "nobody"),
         ("How good", good),
     ]
     return [(question, answer.replace(SPACE, " ")) for question, answer in told]

@@ -12,10 +12,12 @@ import base64
 import hashlib
 import html
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any, Literal
+
+from hetsim.report.numbers import fixed, table_scale
 
 _NAME = 16
 """Names up to this length fit into a column of any screen."""
@@ -124,6 +126,32 @@ def table(columns: Sequence[Column], *, label: str = "") -> str:
         f'<div class="scroll" tabindex="0" role="region" aria-label="{text(label)}">'
         f"<table{mark}><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
+
+
+def amounts(
+    title: str,
+    values: Iterable[float | None],
+    unit: str,
+    *,
+    digits: int = 4,
+    hint: str = "",
+    among: Iterable[float] = (),
+) -> Column:
+    """A column of an SI quantity, in a multiple of its unit where the numbers would be long.
+
+    Args:
+        title: of the column.
+        values: in the unit; an empty cell for None.
+        unit: without a prefix.
+        digits: of the largest value.
+        hint: what it means, shown on hovering.
+        among: values of columns beside it, which are to have the same unit.
+    """
+    given = list(values)
+    known = (abs(value) for value in (*given, *among) if value is not None)
+    scale = table_scale(max(known, default=0.0), unit)
+    cells = fixed((None if value is None else value * scale.factor for value in given), digits)
+    return Column(title=title, unit=scale.unit, cells=cells, hint=hint)
 
 
 def save(name: str) -> str:

@@ -7,12 +7,11 @@ from typing import Any
 
 from hetsim.core.trace import Trace
 from hetsim.report import path
-from hetsim.report.base import Column, Figure, Section, table, text
+from hetsim.report.base import Column, Figure, Section, amounts, table, text
 from hetsim.report.chain import COLOURS, MEANINGS, WORDS
 from hetsim.report.numbers import (
     count,
     duration,
-    fixed,
     rounded,
     share,
     time_scale,
@@ -111,8 +110,13 @@ def _figure(trace: Trace, kinds: Sequence[str]) -> Figure:
         data=data,
         layout={
             "barmode": "stack",
-            "xaxis": {"title": {"text": "round"}, "tickformat": "d", "showgrid": False},
-            "yaxis": {"title": {"text": clock.unit}, "rangemode": "tozero"},
+            "xaxis": {
+                "title": {"text": "round"},
+                "tickformat": "d",
+                "showgrid": False,
+                "zeroline": False,
+            },
+            "yaxis": {"title": {"text": f"duration, {clock.unit}"}, "rangemode": "tozero"},
         },
         height=300,
         legend={COLOURS[kind]: WORDS[kind] for kind in kinds},
@@ -138,7 +142,7 @@ def _kinds(blame: Row) -> str:
     return table(
         [
             Column(title="Kind", cells=[WORDS[kind] for kind, _ in rows], kind="name"),
-            Column(title="On the path", unit="s", cells=fixed(r["seconds"] for _, r in rows)),
+            amounts("On the path", (part["seconds"] for _, part in rows), "s"),
             Column(
                 title="Share", cells=[share(r["seconds"], blame["seconds"]) for _, r in rows]
             ),
@@ -154,7 +158,7 @@ def _top(blame: Row) -> str:
         [
             Column(title="Node", cells=[row["device"] for row in rows], kind="name"),
             Column(title="Kind", cells=[WORDS[row["kind"]] for row in rows], kind="name"),
-            Column(title="On the path", unit="s", cells=fixed(row["seconds"] for row in rows)),
+            amounts("On the path", (row["seconds"] for row in rows), "s"),
             Column(
                 title="Share", cells=[share(row["seconds"], blame["seconds"]) for row in rows]
             ),
@@ -180,14 +184,11 @@ def _what_if(summary: Row) -> str:
             [
                 Column(title="Node", cells=[row["device"] for row in rows], kind="name"),
                 Column(title="Change", cells=[row["change"] for row in rows], kind="name"),
-                Column(
-                    title="Run takes at least", unit="s",
-                    cells=fixed((row["simulated_s_at_least"] for row in rows), 5),
+                amounts(
+                    "Run takes at least", (row["simulated_s_at_least"] for row in rows), "s",
+                    digits=5,
                 ),
-                Column(
-                    title="Saves at most", unit="s",
-                    cells=fixed(row["saves_at_most_s"] for row in rows),
-                ),
+                amounts("Saves at most", (row["saves_at_most_s"] for row in rows), "s"),
                 Column(
                     title="Of the run",
                     cells=[share(row["saves_at_most_s"], simulated) for row in rows],

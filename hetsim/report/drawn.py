@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 Theme = Literal["light", "dark"]
-_ROOT = re.compile(r":root \{(.*?)\}", re.S)
+_ROOT = re.compile(r":root(?::not\(\.print\))? \{(.*?)\}", re.S)
 _TEMPLATES = {"light": "plotly_white", "dark": "plotly_dark"}
 _ROOM = 64
 """Pixels above a figure, which on the page has its title outside."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hetsim.core.errors import CAUSES
-from hetsim.core.table import unlike
+from hetsim.core.table import sums, unlike
 from hetsim.core.trace import Trace
 from hetsim.report.base import Column, Section, table, text, warning
 from hetsim.report.numbers import count, duration
@@ -52,41 +52,46 @@ def ended(trace: Trace) -> str:
 
 def section(trace: Trace) -> Section:
     """The section "Dropouts"."""
-    hit = touched(trace)
-    body = ended(trace) + _causes(trace) + _devices(hit) + _events(trace)
+    hit, out = _hit(trace), excluded(trace)
     return Section(
-        name="dropouts", title="Who dropped out, and why", lead=_lead(trace, hit), body=body
+        name="dropouts",
+        title="Who dropped out, and why",
+        lead=_lead(trace, hit, out),
+        body=ended(trace) + _causes(trace) + _devices(hit) + _excluded(out) + _events(trace, out),
     )
 
 
-def touched(trace: Trace) -> list[dict[str, Any]]:
-    """Rows of the devices that a misfortune dropped, or that could not take part."""
+def excluded(trace: Trace) -> dict[tuple[str, str], int]:
+    """How many devices of a profile could not take part for a reason."""
+    alike = sums(trace.devices, ("profile", "excluded"), ())
+    return {of: int(held[""]) for of, held in alike.items() if of[1]}
+
+
+def _hit(trace: Trace) -> list[dict[str, Any]]:
+    """Rows of the devices of which a contribution was cut short, most often first."""
     usual = {f"dropped_{cause}": 0 for cause in CAUSES if cause != "surplus"}
-    return unlike(trace.devices, excluded="", **usual)
+    rows = (row for row in unlike(trace.devices, **usual) if cut(row))
+    return sorted(rows, key=lambda row: -cut(row))
 
 
-def _lead(trace: Trace, devices: list[dict[str, Any]]) -> str:
-    """What became of all, `devices` being those that were touched."""
-    cuts = sum(cut(row) for row in devices)
-    done = trace.summary["device_rounds"]
-    excluded = sum(bool(row["excluded"]) for row in devices)
-    hit = sum(cut(row) > 0 for row in devices)
-    if cuts:
-        lead = f"{count(done, 'contribution')} arrived and <b>{count(cuts)}</b> "
+def _lead(trace: Trace, hit: list[dict[str, Any]], out: Mapping[Any, int]) -> str:
+    dropouts, arrived = trace.summary["dropouts"], trace.summary["device_rounds"]
+    if hit:
+        cuts = sum(map(cut, hit))
+        lead = f"{count(arrived, 'contribution')} arrived and <b>{count(cuts)}</b> "
         lead += "was" if cuts == 1 else "were"
-        lead += f" cut short, on {count(hit, 'device')} of {count(trace.summary['devices'])}. "
-    elif done:
-        lead = f"Nobody dropped out: {count(done, 'contribution')} started and arrived. "
+        lead += f" cut short, on {count(len(hit), 'device')} of {count(trace.summary['devices'])}. "
+    elif arrived:
+        lead = "No contribution was cut short" if out else "Nobody dropped out"
+        lead += f": {count(arrived, 'contribution')} arrived. "
     else:
-        lead = "No device started a contribution. "
-    if surplus := trace.summary["dropouts"]["surplus"]:
+        lead = "No device delivered a contribution. "
+    if surplus := dropouts["surplus"]:
         lead += f"{count(surplus, 'more', 'more')} {'was' if surplus == 1 else 'were'} "
         lead += "not waited for, because others had delivered enough. "
-    if excluded:
-        lead += f"<b>{count(excluded, 'device')}</b> could not take part at all."
-    else:
-        lead += "Every device was able to take part."
-    return lead
+    if out:
+        return f"{lead}<b>{count(sum(out.values()), 'device')}</b> could not take part at all."
+    return f"{lead}Every device was able to take part."
 
 
 def _causes(trace: Trace) -> str:
@@ -103,39 +108,46 @@ def _causes(trace: Trace) -> str:
     )
 
 
-def _devices(touched: list[dict[str, Any]]) -> str:
-    if not touched:
+def _devices(hit: list[dict[str, Any]]) -> str:
+    if not hit:
         return ""
-    rows = sorted(touched, key=lambda row: (not row["excluded"], -dropped(row)))[:_ROWS]
+    rows = hit[:_ROWS]
     columns = [
         Column(title="Device", cells=[row["device"] for row in rows], kind="name"),
         Column(title="Profile", cells=[row["profile"] for row in rows], kind="name"),
         Column(title="Delivered", cells=[count(row["rounds_done"]) for row in rows]),
     ]
     for cause in CAUSES:
-        if any(row[f"dropped_{cause}"] for row in touched):
+        if any(row[f"dropped_{cause}"] for row in hit):
             cells = [count(row[f"dropped_{cause}"]) for row in rows]
             columns.append(Column(title=cause.capitalize(), cells=cells, hint=WORDS[cause]))
-    if any(row["excluded"] for row in touched):
-        cells = [row["excluded"] for row in rows]
-        columns.append(Column(title="Could not take part because", cells=cells, kind="prose"))
     return f"<h3>Devices</h3>{table(columns, label='Dropouts by device')}" + _more(
-        len(rows), len(touched), "devices.parquet"
+        len(rows), len(hit), "devices.parquet"
     )
 
 
-def _events(trace: Trace) -> str:
-    """What happened when, without what the tables of devices already say."""
-    known = {(row["device"], row["excluded"]) for row in unlike(trace.devices, excluded="")}
+def _excluded(out: Mapping[tuple[str, str], int]) -> str:
+    if not out:
+        return ""
+    columns = [
+        Column(title="Profile", cells=[profile for profile, _ in out], kind="name"),
+        Column(title="Devices", cells=[count(n) for n in out.values()]),
+        Column(title="Why", cells=[why for _, why in out], kind="prose"),
+    ]
+    return f"<h3>Could not take part</h3>{table(columns, label='Devices that could not take part')}"
+
+
+def _events(trace: Trace, out: Mapping[tuple[str, str], int]) -> str:
+    """What happened when, without what the table of those left out already says."""
+    reasons = tuple(why for _, why in out)
     notes = [
-        note for note in trace.notes
-        if note.cause != "level" and (note.actor, note.text) not in known
-    ]  # fmt: skip
+        note for note in trace.notes if note.cause != "level" and not note.text.endswith(reasons)
+    ]
     if not notes:
         return ""
     rows = notes[:_ROWS]
     columns = [
-        Column(title="At", cells=[duration(note.t) for note in rows], kind="name"),
+        Column(title="At", cells=[duration(note.t) for note in rows]),
         Column(title="Node", cells=[note.actor for note in rows], kind="name"),
         Column(title="Cause", cells=[note.cause for note in rows], kind="name"),
         Column(title="What happened", cells=[note.text for note in rows], kind="prose"),

@@ -8,11 +8,11 @@ from typing import Any
 
 from hetsim.core.quantities import Joules
 from hetsim.core.table import sums
-from hetsim.core.trace import BASE_KINDS, Trace
+from hetsim.core.trace import Trace
 from hetsim.report import flows
-from hetsim.report.base import Column, Figure, Section, table, text, warning
+from hetsim.report.base import Column, Figure, Section, amounts, table, text, warning
 from hetsim.report.kinds import KINDS
-from hetsim.report.numbers import count, fixed, joules, labels, rounded, share, si_scale
+from hetsim.report.numbers import count, joules, labels, rounded, share, si_scale
 
 _BASE_STATES = ("idle", "sleep", "off")
 SCOPES = {
@@ -99,19 +99,22 @@ def section(trace: Trace) -> Section:
 
 
 def _lead(trace: Trace, parts: Sequence[Group]) -> str:
-    energy = trace.summary["energy_j"]
-    total = energy["total"]
-    base = sum(energy.get(kind, 0.0) for kind in BASE_KINDS)
+    total = trace.summary["energy_j"]["total"]
     if not parts or not total:
         return "No node drew any power."
     first = parts[0]
     who = text(labels([first.name], 40)[first.name])
     who += f" ({count(first.nodes, 'node')})" if first.nodes > 1 else ""
+    spent = {kind: sum(part.kinds[kind] for part in parts) for kind in KINDS}
+    base = spent.pop("idle")
+    rest = "".join(
+        f", {share(spent[kind], total)} {KINDS[kind]}"
+        for kind in sorted(spent, key=lambda kind: -spent[kind])
+        if spent[kind]
+    )
     return (
-        f"<b>{share(base, total)}</b> of {joules(total)} was base power, drawn for being there; "
-        f"{share(energy.get('compute', 0.0), total)} went into computing and "
-        f"{share(energy.get('radio', 0.0), total)} into sending and receiving. "
-        f"The largest consumer was {who} with {share(first.total, total)}."
+        f"<b>{share(base, total)}</b> of {joules(total)} was base power, drawn for being there"
+        f"{rest}. The largest consumer was {who} with {share(first.total, total)}."
     )
 
 
@@ -200,11 +203,11 @@ def _profiles(parts: Sequence[Group]) -> str:
     total = sum(part.total for part in parts)
     columns = [
         Column(title="Nodes of", cells=[part.name for part in parts], kind="name"),
-        Column(title="Energy", unit="J", cells=fixed(part.total for part in parts)),
+        amounts("Energy", (part.total for part in parts), "J"),
         Column(title="Share", cells=[share(part.total, total) for part in parts]),
         Column(title="Nodes", cells=[count(part.nodes) for part in parts]),
-        Column(title="Per node", unit="J", cells=fixed(part.total / part.nodes for part in parts)),
-        Column(title="Above base", unit="J", cells=fixed(part.active for part in parts)),
+        amounts("Per node", (part.total / part.nodes for part in parts), "J"),
+        amounts("Above base", (part.active for part in parts), "J"),
         Column(title="Power scope", cells=[part.scope for part in parts], kind="name"),
     ]
     return table(columns, label="Joules by profile")
@@ -212,10 +215,11 @@ def _profiles(parts: Sequence[Group]) -> str:
 
 def _spent(parts: Sequence[Group]) -> str:
     columns = [Column(title="Nodes of", cells=_names(parts), kind="name")]
+    every = [value for part in parts for value in part.kinds.values()]
     for kind, title in HEADS.items():
         values = [part.kinds[kind] for part in parts]
         if any(values):
-            columns.append(Column(title=title, unit="J", cells=fixed(values), hint=KINDS[kind]))
+            columns.append(amounts(title, values, "J", hint=KINDS[kind], among=every))
     return table(columns, label="Joules by profile and kind")
 
 
@@ -229,7 +233,7 @@ def _roles(trace: Trace) -> str:
     return table(
         [
             Column(title="Role", cells=kept, kind="name"),
-            Column(title="Energy", unit="J", cells=fixed(roles[role] for role in kept)),
+            amounts("Energy", (roles[role] for role in kept), "J"),
             Column(title="Share", cells=[share(roles[role], total) for role in kept]),
             Column(title="Nodes", cells=[count(nodes[role]) for role in kept]),
         ],
@@ -247,7 +251,7 @@ def _scopes(parts: Sequence[Group]) -> str:
     return table(
         [
             Column(title="Scope", cells=[scope or "not stated" for scope in held], kind="name"),
-            Column(title="Energy", unit="J", cells=fixed(energy)),
+            amounts("Energy", energy, "J"),
             Column(title="Nodes", cells=[count(n) for n in nodes]),
             Column(title="Watts are measured", cells=includes, kind="prose"),
         ],

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from hetsim.core.quantities import Seconds
 from hetsim.core.table import Table, unlike
 from hetsim.core.trace import Span, Trace
+from hetsim.report.cast import cast
 
 _BARS = 2800
 """Bars that a browser draws and moves at ease."""
@@ -109,8 +110,8 @@ def _actors(trace: Trace) -> list[str]:
     listed += sorted(worked.keys() - set(listed))
     if len(listed) <= _ACTORS:
         return listed
-    busiest = set(sorted(listed, key=lambda actor: -worked[actor])[:_ACTORS])
-    return [actor for actor in listed if actor in busiest]
+    shown = cast(trace, rows, worked, _ACTORS)
+    return [actor for actor in listed if actor in shown]
 
 
 def _merged(spans: list[Span], gap: Seconds, end: Seconds) -> list[Bar]:
@@ -130,7 +131,7 @@ def _merged(spans: list[Span], gap: Seconds, end: Seconds) -> list[Bar]:
         else:
             last[key] = bar = Bar(
                 *key, span.t0, t1, span.round, span.round, 1, cut,
-                min(held, t1 - span.t0), span.size > 0.0 and bool(span.peer),
+                min(held, t1 - span.t0), bool(span.peer),
             )  # fmt: skip
             bars.append(bar)
     return bars

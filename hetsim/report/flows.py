@@ -63,7 +63,7 @@ def figure(trace: Trace) -> Figure | None:
     last = {kind: len(first) + len(middle) + i for i, kind in enumerate(kinds)}
     total = sum(spent.values())
     scale = si_scale(total, "J")
-    short = labels(boxes, 20)
+    short, brief = labels(boxes, 20), labels(boxes, 12)
     links = [(first[a], middle[b], value, _PAPER[a]) for (a, b), value in drawn.items()]
     links += [(middle[a], last[b], value, b) for (a, b), value in spent.items()]
     return Figure(
@@ -79,8 +79,13 @@ def figure(trace: Trace) -> Figure | None:
                 "node": {
                     "pad": 12, "thickness": 10, "line": {"width": 0},
                     "label": [
-                        *(_SOURCES[source] for source in sources),
+                        *(f"{_SOURCES[name]} {joules(_sum(drawn, name, 0))}" for name in sources),
                         *(text(short[box]) for box in boxes),
+                        *(f"{KINDS[kind]} {joules(_sum(spent, kind, 1))}" for kind in kinds),
+                    ],
+                    "customdata": [
+                        *(_SOURCES[name] for name in sources),
+                        *(text(brief[box]) for box in boxes),
                         *(KINDS[kind] for kind in kinds),
                     ],
                     "color": [
@@ -88,7 +93,7 @@ def figure(trace: Trace) -> Figure | None:
                         *("$muted" for _ in boxes),
                         *(f"${kind}" for kind in kinds),
                     ],
-                    "hovertemplate": "%{label}: %{value}<extra></extra>",
+                    "hovertemplate": "%{customdata}: %{value}<extra></extra>",
                 },
                 "link": {
                     "source": [link[0] for link in links],

@@ -168,6 +168,15 @@ def si_scale(largest: float, unit: str) -> Scale:
     return Scale(1.0, unit)
 
 
+def table_scale(largest: float, unit: str) -> Scale:
+    """The unit of a table column: with a prefix from 100,000 on; of times, that of a time axis.
+
+    >>> table_scale(6375.0, "J"), table_scale(2.2e7, "J")
+    (Scale(factor=1.0, unit='J'), Scale(factor=0.001, unit='kJ'))
+    """
+    return time_scale(largest) if unit == "s" else si_scale(max(largest / 100.0, 1.0), unit)
+
+
 def rounded(values: Iterable[float], digits: int = 6) -> list[float]:
     """Values for a figure, without the digits that nobody can see."""
     return [float(f"{value:.{digits}g}") for value in values]

@@ -1,7 +1,7 @@
 """`report.html`: what a run says to somebody who was not there.
 
 The order is the order of questions: how long, how many joules, who dropped out, how good; then
-the evidence for each, what held it up, what was wasted and who took part; then what was run.
+the evidence for each; what every node did when, what was wasted and who took part; what was run.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from hetsim.report import (
     timeline,
     waste,
 )
-from hetsim.report.answers import borrowed, unscored
+from hetsim.report.answers import borrowed, lost, unscored
 from hetsim.report.base import document, text
-from hetsim.report.dropouts import cut, ended, misfortunes, touched
-from hetsim.report.numbers import count, duration, joules, score, share, size, watt_hours
+from hetsim.report.dropouts import ended, excluded, misfortunes
+from hetsim.report.numbers import SPACE, count, duration, joules, score, share, size, watt_hours
 
 
 def render(trace: Trace) -> str:
@@ -32,10 +32,10 @@ def render(trace: Trace) -> str:
         blame.section(trace),
         energy.section(trace),
         dropouts.section(trace),
-        waste.section(trace),
-        participation.section(trace),
         timeline.section(trace),
         power.section(trace),
+        waste.section(trace),
+        participation.section(trace),
         rosters.devices(trace),
         rosters.rounds(trace),
         origin.section(trace),
@@ -107,23 +107,21 @@ def _energy(trace: Trace) -> str:
 
 
 def _dropouts(trace: Trace) -> str:
-    causes = trace.summary["dropouts"]
-    drops = misfortunes(causes)
-    devices = touched(trace)
-    cuts = sum(cut(row) for row in devices)
-    excluded = sum(bool(row["excluded"]) for row in devices)
-    started = trace.summary["device_rounds"] + cuts
-    lines = [f"{text(cause)} <b>{count(n)}</b>" for cause, n in causes.items() if n]
-    lines = [", ".join(lines)] if lines else []
-    if started:
-        of = f"of <b>{count(started, 'contribution')}</b> started"
-        short = f"{count(cuts)} cut short ({share(cuts, started)})" if cuts else "all arrived"
-        lines.append(f"{of}, {short}")
+    summary = trace.summary
+    drops = misfortunes(summary["dropouts"])
+    out = sum(excluded(trace).values())
+    asked, arrived = summary["wasted"]["of"]["participations"], summary["device_rounds"]
+    causes = ", ".join(lost(summary["dropouts"]))
+    lines = [text(causes)] if causes else []
+    if asked:
+        came = "all" if arrived == asked else f"<b>{count(arrived)}</b> ({share(arrived, asked)})"
+        lines.append(f"of <b>{count(asked, 'contribution')}</b> asked for, {came} arrived")
     else:
-        lines.append("no device started a contribution")
-    if excluded:
-        lines.append(f"<b>{count(excluded, 'device')}</b> could not take part at all")
-    return _key("Who dropped out", count(drops, "dropout") if drops else "nobody", *lines)
+        lines.append("no device was asked for a contribution")
+    if out:
+        lines.append(f"<b>{count(out, 'device')}</b> could not take part at all")
+    many = count(drops, "dropout").replace(SPACE, " ")
+    return _key("Who dropped out", many if drops else "nobody", *lines)
 
 
 def _quality(trace: Trace) -> str:

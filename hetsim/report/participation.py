@@ -14,7 +14,8 @@ _SHARES = {
     "share_of_samples": ("of the samples", "download"),
     "share_of_updates": ("of the updates used", "mean"),
 }
-_RARE = {"rare": "rare labels", "usual": "usual labels"}
+RARE = {"rare": "rare labels", "usual": "usual labels"}
+"""Groups of devices by how rare their labels are, in words."""
 
 Row = Mapping[str, Any]
 
@@ -24,14 +25,17 @@ def section(trace: Trace) -> Section | None:
     fair = trace.summary["fairness"]
     if not fair["by_class"]:
         return None
-    figure = _figure(fair["by_class"])
+    figures = [_figure(fair["by_class"])] if len(fair["by_class"]) > 1 else []
+    classes = "".join(
+        f"{figure.html()}<h3>By device class</h3>{_groups('Class', fair['by_class'])}"
+        for figure in figures
+    )
     return Section(
         name="participation",
         title="Who took part",
         lead=_lead(fair, trace.summary["devices"]),
-        body=f"{figure.html()}<h3>By device class</h3>{_groups('Class', fair['by_class'])}"
-        f"<h3>By how rare the labels are</h3>{_rare(fair['by_labels'])}{_note(fair)}",
-        figures=(figure,),
+        body=f"{classes}<h3>By how rare the labels are</h3>{_rare(fair['by_labels'])}{_note(fair)}",
+        figures=figures,
     )
 
 
@@ -42,8 +46,10 @@ def _lead(fair: Row, devices: int) -> str:
     lead = (
         f"Updates of <b>{count(devices - never)}</b> of {count(devices, 'device')} were used; "
         f"Jain's index of how evenly is {score(fair['jain_updates'])} "
-        f"(1: all as many; {score(1.0 / devices)}: one device only)."
+        f"(1: all as many; 1/{count(devices)}: one device only)."
     )
+    if len(fair["by_class"]) == 1:
+        lead += f" All devices are of class {text(fair['by_class'][0]['group'] or 'not stated')}."
     classes = [row for row in fair["by_class"] if row["share_of_samples"]]
     if len(classes) > 1:
         least = min(classes, key=lambda row: row["share_of_updates"] / row["share_of_samples"])
@@ -110,7 +116,7 @@ def _groups(title: str, rows: Sequence[Row], names: Mapping[str, str] | None = N
 def _rare(rows: Sequence[Row]) -> str:
     if not rows:
         return "<p>The labels are spread alike: no device stands out by rare ones.</p>"
-    return _groups("Devices with", rows, _RARE)
+    return _groups("Devices with", rows, RARE)
 
 
 def _note(fair: Row) -> str:

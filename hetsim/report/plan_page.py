@@ -7,21 +7,17 @@ each of the others was cut.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hetsim.report import parallel
-from hetsim.report.base import Column, Figure, Section, document, legend, table, text, warning
+from hetsim.report.base import Column, Figure, Section, document, table, text, warning
 from hetsim.report.numbers import (
     NONE,
     SPACE,
-    Scale,
     count,
-    fixed,
     rounded,
-    si_scale,
     significant,
-    time_scale,
 )
 from hetsim.report.numbers import labels as short
 
@@ -31,7 +27,6 @@ _TITLES = {
     "bytes_sent": "Bytes sent", "battery_end": "Least charged battery", "dropouts": "Drop-outs",
     "excluded": "Devices that cannot take part",
 }  # fmt: skip
-_PERCENT = ("battery_end", "dropouts")
 _STATUS = {
     "chosen": ("stop", "chosen"), "nearest": ("stop", "nearest miss"), "front": ("line", "front"),
     "meets": ("mean", "meets all goals"), "misses": ("upload", "misses a goal"),
@@ -49,7 +44,7 @@ def render(plan: Mapping[str, Any], *, asked: str) -> str:
 
     Args:
         plan: `plan.json`, with `rows` of the table, `columns` of the objectives, the goals as
-            `limits` and the answer in `words`.
+            `limits`, and in `how` how the configurations were looked at.
         asked: text of `plan.yaml`.
     """
     rows = plan["rows"]
@@ -78,24 +73,19 @@ def render(plan: Mapping[str, Any], *, asked: str) -> str:
 
 
 def _header(plan: Mapping[str, Any]) -> str:
-    answer, looked = plan["words"]
     found = plan["chosen"] or plan["nearest_miss"]
-    nothing = "" if plan["met"] else warning("No configuration meets all goals.", text(answer))
-    free = plan["without_price"]
-    unpriced = warning("Not everything has a price.", f"Free: {text(', '.join(free))}.")
-    boxes = "".join(_goal_box(goal, found) for goal in plan["limits"])
-    settings = "".join(
-        f"<p>{text(key)} <b>{text(value)}</b></p>" for key, value in found["settings"].items()
-    ) if found else ""  # fmt: skip
+    free = text(", ".join(plan["without_price"]))
+    notes = warning("Not everything has a price.", f"Free: {free}.") if free else ""
     title = "Chosen" if plan["met"] else "Nearest miss"
-    number = f"{title}: configuration {found['configuration']}" if found else "Nothing to choose"
-    return (
-        f'<p class="kicker">Capacity plan</p><h1>{text(plan["name"])}</h1>'
-        f'<p class="answer">{text(answer) if plan["met"] or not found else text(looked)}</p>'
-        f"{nothing}{unpriced if free else ''}"
-        f'<div class="keys"><div><h2>{number}</h2>{settings}</div>{boxes}'
-        f'<div><h2>Looked at</h2><div class="big">{count(plan["looked_at"])}</div>'
-        f"<p>{text(looked)}</p></div></div>"
+    if found:
+        number = f"{title}: configuration {found['configuration']}"
+        chosen = parallel.box(number, settings=found["settings"])
+    else:
+        chosen = parallel.box("Nothing to choose")
+    looked = parallel.box("Looked at", count(plan["looked_at"]), plan["how"])
+    goals = [_goal_box(goal, found) for goal in plan["limits"]]
+    return parallel.head(
+        "Capacity plan", plan["name"], plan["answer"], [chosen, *goals, looked], notes
     )
 
 
@@ -106,28 +96,14 @@ def _goal_box(goal: Mapping[str, Any], found: Mapping[str, Any] | None) -> str:
     else:
         met = value >= goal["limit"] if goal["high"] else value <= goal["limit"]
         state = "met" if met else "missed"
-    return (
-        f"<div><h2>{text(goal['text'])}</h2>"
-        f'<div class="big">{_shown(goal["column"], value)}</div><p>{state}</p></div>'
-    )
+    return parallel.box(goal["text"], _shown(goal["column"], value), state)
 
 
 def _shown(column: str, value: float | None) -> str:
     if value is None:
         return NONE
-    scale = _scale(column, [value])
+    scale = parallel.scale(column, [value])
     return f"{significant(value * scale.factor)}{SPACE}{scale.unit}".rstrip(SPACE)
-
-
-def _scale(column: str, values: Iterable[float | None]) -> Scale:
-    top = max((abs(value) for value in values if value is not None), default=0.0)
-    if column in _PERCENT:
-        return Scale(100.0, "%")
-    if column.endswith("_s"):
-        return time_scale(top)
-    if column.endswith("_j"):
-        return si_scale(top, "J")
-    return si_scale(top, "B") if column.startswith("bytes_") else Scale(1.0, "")
 
 
 # --- figures --------------------------------------------------------------------------------------
@@ -139,27 +115,18 @@ def _plane(
     if not played or len(results) < 2:
         return None
     figure = Figure(
-        name="plane", title="Two results", label="All configurations by two results, as chosen "
-        "above; the table below holds the numbers.", data=[], height=440,
+        name="plane", title="Configurations by two results", label="All configurations by two "
+        "results, as chosen above; the table below holds the numbers.", data=[], height=440,
+        legend={colour: name for status, (colour, name) in _STATUS.items()
+                if any(row["status"] == status for row in played)},
     )  # fmt: skip
-    scales = {name: _scale(name, [row[name] for row in played]) for name in results}
-    limits = {
-        goal["column"]: {
-            "at": rounded([goal["limit"] * scales[goal["column"]].factor])[0], "text": goal["text"],
-        }
-        for goal in plan["limits"] if goal["column"] in scales
-    }  # fmt: skip
+    goals = {goal["column"]: goal for goal in plan["limits"]}
     data = {
         "results": {
-            name: {
-                "title": _TITLES[name], "unit": scale.unit,
-                "values": [
-                    None if row[name] is None else rounded([row[name] * scale.factor])[0]
-                    for row in played
-                ],
-                "limit": limits.get(name),
+            name: parallel.result(name, _TITLES[name], played) | {
+                "limit": _limit(goals[name], played) if name in goals else None
             }
-            for name, scale in scales.items()
+            for name in results
         },
         "kinds": [
             {"name": name, "status": status, "color": f"${colour}"}
@@ -174,8 +141,6 @@ def _plane(
     }  # fmt: skip
     options = [(name, _TITLES[name]) for name in results]
     up = 1 if len(options) > 1 else 0
-    shown = {colour: name for status, (colour, name) in _STATUS.items()
-             if any(row["status"] == status for row in played)}  # fmt: skip
     return Section(
         name="plane",
         title="What there is to choose from",
@@ -184,12 +149,16 @@ def _plane(
         f"{', '.join(text(name) for name in plan['objectives'])}.",
         body=f"<p><label>Across {parallel.chooser('plane-x', options)}</label> "
         f"<label>up {parallel.chooser('plane-y', options, up)}</label></p>"
-        f"{legend(shown)}"
-        f'<figure><div class="plot" id="plot-plane" role="img" aria-label="{figure.label}" '
-        f'style="height:{figure.height}px"></div></figure>',
+        f"{figure.html()}",
         figures=(figure,),
         extra={"plan": data},
     )
+
+
+def _limit(goal: Mapping[str, Any], played: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Where a goal lies on the axis of its quantity."""
+    factor = parallel.scale(goal["column"], [row[goal["column"]] for row in played]).factor
+    return {"at": rounded([goal["limit"] * factor])[0], "text": goal["text"]}
 
 
 def _steps(plan: Mapping[str, Any]) -> Section | None:
@@ -258,24 +227,14 @@ def _change(value: float | None) -> str:
 def _lines(
     plan: Mapping[str, Any], played: Sequence[Mapping[str, Any]], results: Sequence[str]
 ) -> Section | None:
-    drawn: list[dict[str, Any]] = []
-    for name in results:
-        scale = _scale(name, [row[name] for row in played])
-        values = [None if row[name] is None else rounded([row[name] * scale.factor])[0]
-                  for row in played]  # fmt: skip
-        drawn.append(
-            {"key": name, "title": _TITLES[name], "unit": scale.unit, "names": None,
-             "values": values}
-        )  # fmt: skip
-    kinds = [name for _, name in _STATUS.values()]
-    status = {
-        "key": "status", "title": "Status", "unit": "", "names": kinds,
-        "values": [list(_STATUS).index(row["status"]) for row in played],
-    }  # fmt: skip
+    status = parallel.named(
+        "status", "Status", [list(_STATUS).index(row["status"]) for row in played],
+        [name for _, name in _STATUS.values()],
+    )  # fmt: skip
     across = [*plan["columns"], *(goal["column"] for goal in plan["limits"])]
     return parallel.section(
         [parallel.dimension(key, [row[key] for row in played]) for key in plan["keys"]],
-        [*drawn, status],
+        [*(parallel.result(name, _TITLES[name], played) for name in results), status],
         across=[name for name in results if name in across],
         numbers=[row["configuration"] for row in played],
         noun="configuration",
@@ -285,40 +244,25 @@ def _lines(
 # --- tables ---------------------------------------------------------------------------------------
 
 
-def _settings(plan: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> list[Column]:
-    return [
-        Column(title=key, cells=[str(row[key]) for row in rows],
-               kind="name" if isinstance(rows[0][key], str | bool) else "num")
-        for key in plan["keys"]
-    ]  # fmt: skip
-
-
-def _values(rows: Sequence[Mapping[str, Any]], names: Iterable[str]) -> list[Column]:
-    columns: list[Column] = []
-    for name in names:
-        scale = _scale(name, [row[name] for row in rows])
-        cells = fixed(None if row[name] is None else row[name] * scale.factor for row in rows)
-        columns.append(Column(title=_TITLES[name], unit=scale.unit, cells=cells))
-    return columns
-
-
 def _front(plan: Mapping[str, Any]) -> Section | None:
     if not plan["front"]:
         return None
     rows = {row["configuration"]: row for row in plan["rows"]}
     held = [rows[each["configuration"]] for each in plan["front"]]
-    names = [name for name in _TITLES if any(row[name] is not None for row in held)]
+    names = [*plan["columns"], *(name for name in _TITLES if name not in plan["columns"])]
+    names = [name for name in names if any(row[name] is not None for row in held)]
     columns = [
         Column(title="File", cells=[each["file"] for each in plan["front"]], kind="name"),
-        *_values(held, names),
-        *_settings(plan, held),
+        *parallel.settings(plan["keys"], held),
+        *parallel.values({name: _TITLES[name] for name in names}, held),
     ]
     which = "those that meet all goals" if plan["met"] else "all that were played to the end"
+    first = "chosen one" if plan["met"] else "nearest miss"
     return Section(
         name="front",
         title="Pareto front",
         lead=f"No other of {which} is better in all objectives. Each is a complete topology, ready "
-        "for <b>hetsim run</b>; the first is the chosen one.",
+        f"for <b>hetsim run</b>; the first is the {first}.",
         body=table(columns, label="Pareto front"),
     )
 
@@ -329,15 +273,15 @@ def _all(plan: Mapping[str, Any], results: Sequence[str]) -> Section:
         Column(title="Configuration", cells=[str(row["configuration"]) for row in rows]),
         Column(title="Status", cells=[row["status"] for row in rows], kind="name"),
         Column(title="Played", cells=[_RUNGS[row["rung"]] for row in rows], kind="name"),
-        *_values(rows, results),
-        *_settings(plan, rows),
+        *parallel.settings(plan["keys"], rows),
+        *parallel.values({name: _TITLES[name] for name in results}, rows),
         Column(title="Why no further", cells=[row["why"] or "" for row in rows], kind="prose"),
     ]
     lead = "<b>evaluations.parquet</b> holds the same with all columns and digits"
     cut = f"; here are the first {count(_SHOWN)} of {count(len(plan['rows']))}"
     return Section(
-        name="all", title="The configurations",
+        name="all", title="All configurations",
         lead=f"{lead}{cut * (len(plan['rows']) > _SHOWN)}. What surely misses a goal, or is surely "
         "no better than one that meets them all, is cut at the cheapest rung that tells.",
-        body=table(columns, label="The configurations"),
+        body=table(columns, label="All configurations"),
     )  # fmt: skip

@@ -8,14 +8,14 @@ area under a power curve stays its joules.
 from __future__ import annotations
 
 from collections import defaultdict
-from itertools import zip_longest
 from typing import Any
 
 from hetsim.core.quantities import Seconds
 from hetsim.core.table import Table, column, unlike
 from hetsim.core.trace import Trace
 from hetsim.report.base import Section, save, text
-from hetsim.report.numbers import count, duration, rounded, significant, time_scale
+from hetsim.report.cast import cast, notable
+from hetsim.report.numbers import count, duration, quantity, rounded, significant, time_scale
 
 _NODES = 24
 _POINTS = 20_000
@@ -62,13 +62,18 @@ def section(trace: Trace) -> Section | None:
                 values = [value for _, value in [*steps, (end, steps[-1][1])]]
                 times = {"x": rounded(t * scale.factor for t in [*(t for t, _ in steps), end])}
             y = rounded((value * factor for value in values), 5)
+            if rows and len(set(y)) == 1 and not steps[0][0]:
+                rows[0]["still"] += [f"{text(title)}: {significant(y[0])}"]
+                continue
             rows.append({
                 "title": text(title), "unit": text(unit), "zero": zero,
-                "curve": track.startswith(_CURVES), "y": y, **times,
+                "curve": track.startswith(_CURVES), "y": y, "still": list[str](), **times,
             })  # fmt: skip
         nodes.append(rows)
+    first = next((name for name in notable(trace) if name in listed), listed[0])
     choices = "".join(
-        f'<option value="{i}">{text(actor)}</option>' for i, actor in enumerate(listed)
+        f'<option value="{i}"{" selected" if actor == first else ""}>{text(actor)}</option>'
+        for i, actor in enumerate(listed)
     )
     return Section(
         name="power",
@@ -111,18 +116,14 @@ def means(steps: Steps, end: Seconds, bins: int) -> list[float]:
 
 
 def _chosen(trace: Trace, actors: set[str]) -> list[str]:
-    """The largest consumers, taken from each profile in turn; in the order of the device table."""
-    ranked: dict[tuple[str, str], list[str]] = defaultdict(list)
+    """Nodes that can be chosen, in the order of the device table."""
     rows = trace.devices
     if isinstance(rows, Table):  # in which only nodes beside the devices have counters
         rows = unlike(rows, role="device")
-    for row in sorted(rows, key=lambda row: -row["energy_j"]):
-        if row["device"] in actors:
-            ranked[row["role"], row["profile"]].append(row["device"])
-    listed = [row["device"] for row in rows]
-    turns = [name for turn in zip_longest(*ranked.values()) for name in turn if name]
-    chosen = {*turns[:_NODES], *sorted(actors.difference(listed))[: max(_NODES - len(turns), 0)]}
-    return [name for name in (*listed, *sorted(actors.difference(listed))) if name in chosen]
+    energy = {row["device"]: row["energy_j"] for row in rows if row["device"] in actors}
+    others = sorted(actors.difference(energy))
+    shown = cast(trace, rows, energy | dict.fromkeys(others, 0.0), _NODES)
+    return [name for name in (*energy, *others) if name in shown]
 
 
 def _place(track: str) -> tuple[int, str]:
@@ -151,8 +152,8 @@ def _lead(trace: Trace, tracks: dict[str, dict[str, Steps]]) -> str:
     top = max(peaks, key=lambda actor: (peaks[actor], actor))
     mean = trace.summary["energy_j"]["total"] / (trace.summary["simulated_s"] or 1.0)
     return (
-        f"All nodes together drew {significant(mean)} W on average. The highest draw of one node "
-        f"was {significant(peaks[top])} W, by {text(top)}.{_heat(trace)}"
+        f"All nodes together drew {quantity(mean, 'W')} on average. The highest draw of one node "
+        f"was {quantity(peaks[top], 'W')}, by {text(top)}.{_heat(trace)}"
     )
 
 
@@ -161,19 +162,25 @@ def _heat(trace: Trace) -> str:
     held = [seconds for seconds in column(trace.devices, "throttled_s") if seconds]
     if not held:
         return ""
-    return f" Heat held back {count(len(held), 'device')}, one of them for {duration(max(held))}."
+    longest = f", one of them for {duration(max(held))}" if len(held) > 1 else (
+        f" for {duration(held[0])}"
+    )  # fmt: skip
+    return f" Heat held back {count(len(held), 'device')}{longest}."
 
 
 def _statement(nodes: int, listed: int, thinned: bool, width: Seconds) -> str:
     words = ""
     if listed < nodes:
         words += (
-            f"{count(listed)} of {count(nodes, 'node')} can be chosen: the largest consumers of "
-            "each profile. "
+            f"{count(listed)} of {count(nodes, 'node')} can be chosen: those that throttled, died "
+            "or held rounds up, and the largest consumers of each profile. "
         )
     if thinned:
         words += (
             f"Tracks with many changes show means over about {duration(width)}, which keeps the "
             "area under the curve. "
         )
-    return f'<p class="note">{words}Every change is in counters.parquet.</p>'
+    return (
+        '<p class="note" id="counters-still"></p>'
+        f'<p class="note">{words}Every change is in counters.parquet.</p>'
+    )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from hetsim.core.table import largest
+from hetsim.core.table import largest, sums
 from hetsim.core.trace import Trace
-from hetsim.report.base import Column, Section, table
+from hetsim.report.base import Column, Section, amounts, table
 from hetsim.report.chain import WORDS as BLAME
 from hetsim.report.dropouts import WORDS, dropped
 from hetsim.report.energy import HEADS
@@ -28,11 +28,12 @@ def devices(trace: Trace) -> Section:
     if len(rows) > _DEVICES:
         rows = largest(rows, "energy_j", _DEVICES)
     nodes = len(trace.devices)
-    lead = count(nodes, "node")
+    alike = sums(trace.devices, ("role",), ())
+    lead = ", ".join(count(int(of[""]), role) for (role,), of in alike.items())
     lead += "." if len(rows) == nodes else f"; the {count(len(rows))} that drew most are shown."
     return Section(
         name="devices",
-        title="Devices",
+        title="Every node",
         lead=f"{lead} Click a heading to sort.",
         body=table(_device_columns(rows, trace), label="Devices")
         + '<p class="note">Above base: what the node drew on top of its base power. As a '
@@ -47,48 +48,53 @@ def _device_columns(rows: Sequence[Row], trace: Trace) -> list[Column]:
     def names(title: str, key: str) -> Column:
         return Column(title=title, cells=[row[key] for row in rows], kind="name")
 
-    def number(title: str, key: str, unit: str = "", factor: float = 1.0, hint: str = "") -> Column:
-        values = (None if row[key] is None else row[key] * factor for row in rows)
-        return Column(title=title, cells=fixed(values), unit=unit, hint=hint)
+    def number(title: str, key: str, unit: str, hint: str = "") -> Column:
+        return amounts(title, (row[key] for row in rows), unit, hint=hint)
 
     drops = [dropped(row) for row in rows]
     every = [
-        names("Device", "device"), number("Energy", "energy_j", "J"),
-        names("Profile", "profile"), names("Role", "role"), names("Power scope", "power_scope"),
-        names("Class", "device_class"),
+        names("Node", "device"), number("Energy", "energy_j", "J"),
+        number("Above base", "active_j", "J"),
+        names("Profile", "profile"), names("Role", "role"),
         Column(
             title="Trains", cells=[levels.get(row["device"], "") for row in rows], kind="name",
             hint="how much of the model",
         ),
         Column(title="Asked", cells=[count(row["asked"]) for row in rows]),
-        Column(title="Rounds done", cells=[count(row["rounds_done"]) for row in rows]),
         Column(title="Updates used", cells=[count(row["updates_used"]) for row in rows]),
-        Column(
-            title="Expected accuracy", cells=[score(row["expected_accuracy"]) for row in rows],
-            hint="of the final model on the labels that the device holds",
-        ),
         Column(title="Dropped", cells=[count(n) for n in drops], hint="; ".join(WORDS.values())),
-        number("Above base", "active_j", "J"), number("As participant", "participant_j", "J"),
-        *(
-            number(title, f"{kind}_j", "J", hint=KINDS[kind]) for kind, title in HEADS.items()
-            if any(row[f"{kind}_j"] for row in rows)
-        ),
-        number("Busy", "busy_s", "s"),
         number("Battery at end", "battery_end_wh", "Wh"),
-        *(
-            number(title, column, "J") for column, title in _CHARGED.items()
-            if any(row[column] for row in rows)
-        ),
         number("Hottest", "temperature_max_c", "°C"),
         number("Held back by heat", "throttled_s", "s"),
-        number("Peak memory", "peak_memory_b", "MB", 1e-6),
-        number("Sent up", "bytes_up", "MB", 1e-6), number("Received", "bytes_down", "MB", 1e-6),
         Column(
             title="Could not take part because", cells=[row["excluded"] for row in rows],
             kind="prose",
         ),
+        Column(
+            title="Expected accuracy", cells=[score(row["expected_accuracy"]) for row in rows],
+            hint="of the final model on the labels that the device holds",
+        ),
+        number("Busy", "busy_s", "s"),
+        Column(title="Rounds done", cells=[count(row["rounds_done"]) for row in rows]),
+        number("As participant", "participant_j", "J"),
+        *(
+            number(title, f"{kind}_j", "J", hint=KINDS[kind]) for kind, title in HEADS.items()
+            if any(row[f"{kind}_j"] for row in rows)
+        ),
+        *(
+            number(title, column, "J") for column, title in _CHARGED.items()
+            if any(row[column] for row in rows)
+        ),
+        number("Peak memory", "peak_memory_b", "B"),
+        number("Sent up", "bytes_up", "B"), number("Received", "bytes_down", "B"),
+        names("Power scope", "power_scope"), names("Class", "device_class"),
     ]  # fmt: skip
-    return [column for column in every if any(cell not in ("", NONE) for cell in column.cells)]
+    return _told(every)
+
+
+def _told(columns: Sequence[Column]) -> list[Column]:
+    """Columns that hold anything."""
+    return [column for column in columns if any(cell not in ("", NONE) for cell in column.cells)]
 
 
 def rounds(trace: Trace) -> Section:
@@ -98,23 +104,25 @@ def rounds(trace: Trace) -> Section:
         return Section(name="rounds", title="Rounds", lead="No round was completed.", body="")
     clock = time_scale(trace.summary["simulated_s"])
 
-    def column(title: str, unit: str, value: Callable[[Row], float | None]) -> Column:
-        return Column(title=title, unit=unit, cells=fixed(value(row) for row in rows))
-
     columns = [
         Column(title="Round", cells=[str(row["round"]) for row in rows]),
-        column("Start", clock.unit, lambda row: row["t0_s"] * clock.factor),
-        column("Duration", "s", lambda row: row["t1_s"] - row["t0_s"]),
-        Column(title="Participants", cells=[count(row["participants"]) for row in rows]),
-        Column(title="Dropped", cells=[count(row["dropped"]) for row in rows]),
+        Column(
+            title="Start", unit=clock.unit, cells=fixed(row["t0_s"] * clock.factor for row in rows)
+        ),
+        amounts("Duration", (row["t1_s"] - row["t0_s"] for row in rows), "s"),
+        Column(title="Asked", cells=[count(row["participants"]) for row in rows]),
+        Column(
+            title="Not delivered", cells=[count(row["dropped"]) for row in rows],
+            hint="dropped out, or not waited for",
+        ),
         Column(title="Accuracy", cells=[score(row["accuracy"]) for row in rows]),
         Column(
             title="Loss",
             cells=[NONE if row["loss"] is None else significant(row["loss"]) for row in rows],
         ),
-        column("Energy", "J", lambda row: row["energy_j"]),
-        column("Sent up", "MB", lambda row: row["bytes_up"] * 1e-6),
-        column("Sent down", "MB", lambda row: row["bytes_down"] * 1e-6),
+        amounts("Energy", (row["energy_j"] for row in rows), "J"),
+        amounts("Sent up", (row["bytes_up"] for row in rows), "B"),
+        amounts("Sent down", (row["bytes_down"] for row in rows), "B"),
         Column(
             title="Held up most by",
             kind="name",
@@ -125,10 +133,7 @@ def rounds(trace: Trace) -> Section:
                 for row in rows
             ],
         ),
-        Column(
-            title="Model version", cells=[row["model_version"][:8] for row in rows], kind="name"
-        ),
-    ]
+    ]  # fmt: skip
     shown = (
         every(len(rows), "round").capitalize()
         if len(rows) == len(trace.rounds)
@@ -139,12 +144,12 @@ def rounds(trace: Trace) -> Section:
         name="rounds",
         title="Rounds",
         lead=f"{shown}.{_gaps(rows)}",
-        body=table(columns, label="Rounds"),
+        body=table(_told(columns), label="Rounds"),
     )
 
 
 def _gaps(rows: Sequence[Row]) -> str:
     """What a dash means, if there is one."""
-    if all(row["accuracy"] is not None for row in rows):
+    if len({row["accuracy"] is None for row in rows}) == 1:
         return ""
     return " A dash means that the model was not evaluated after that round."

@@ -15,17 +15,14 @@ from hetsim.report import parallel
 from hetsim.report.base import Column, Figure, Section, document, legend, table, text, warning
 from hetsim.report.numbers import (
     NONE,
-    Scale,
     count,
     duration,
     fixed,
     joules,
     rounded,
     score,
-    si_scale,
     significant,
     size,
-    time_scale,
 )
 
 _SEED = "seed"
@@ -117,13 +114,13 @@ def _header(
 ) -> str:  # fmt: skip
     failed = len(rows) - len(good)
     size_of = f"{count(len(rows), 'point')} over {count(len(axes), 'axis', 'axes')}"
-    keys = "".join(
+    keys = [
         _best(title, column, highest, axes, good)
         for title, column, highest in (
             ("Fastest", "simulated_s", False), ("Fewest joules", "energy_j", False),
             ("Most accurate", "best_accuracy", True),
         )
-    )  # fmt: skip
+    ]  # fmt: skip
     spans = [_span(column, good) for column in _ACROSS]
     answer = f"{size_of}: {'; '.join(filter(None, spans))}." if good else f"{size_of}."
     broken = warning("Not all points could go on.", f"{count(failed, 'point')} failed; see below.")
@@ -132,12 +129,8 @@ def _header(
     if borrowed:
         what = f"{count(borrowed, 'point')} took accuracy from a recorded run (a surrogate)."
         broken += warning("Not all accuracies were learned.", what)
-    return (
-        f'<p class="kicker">What-if sweep</p><h1>{text(name)}</h1><p class="answer">{answer}</p>'
-        f'{broken}<div class="keys">'
-        f"<div><h2>Points</h2><div class=\"big\">{count(len(rows))}</div>"
-        f"<p>{', '.join(f'<b>{text(key)}</b>' for key in axes)}</p></div>{keys}</div>"
-    )  # fmt: skip
+    points = parallel.box("Points", count(len(rows)), f"over {', '.join(axes)}")
+    return parallel.head("What-if sweep", name, answer, [points, *keys], broken)
 
 
 def _span(column: str, rows: Sequence[Mapping[str, Any]]) -> str:
@@ -154,36 +147,14 @@ def _best(
 ) -> str:
     having = [row for row in rows if row[column] is not None]
     if not having:
-        return (
-            f'<div><h2>{title}</h2><div class="big">{NONE}</div><p>no point has a value</p></div>'
-        )
+        return parallel.box(title, NONE, "no point has a value")
     best = min(having, key=lambda row: -row[column] if highest else row[column])
-    where = "".join(f"<p>{text(key)} <b>{text(best[key])}</b></p>" for key in axes)
-    return (
-        f"<div><h2>{title}: point {best['point']}</h2>"
-        f'<div class="big">{shown(column, best[column])}</div>{where}</div>'
-    )
+    settings = {key: best[key] for key in axes}
+    number = f"{title}: point {best['point']}"
+    return parallel.box(number, shown(column, best[column]), settings=settings)
 
 
 # --- figures that the page's own script draws -----------------------------------------------------
-
-
-def _result(column: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    values = [row[column] for row in rows]
-    scale = _scale(column, values)
-    scaled = [None if value is None else rounded([value * scale.factor])[0] for value in values]
-    return {
-        "key": column, "title": _title(column), "unit": scale.unit, "names": None, "values": scaled,
-    }  # fmt: skip
-
-
-def _scale(column: str, values: Sequence[float | None]) -> Scale:
-    top = max((abs(value) for value in values if value is not None), default=0.0)
-    if column.endswith("_s"):
-        return time_scale(top)
-    if column.endswith("_j"):
-        return si_scale(top, "J")
-    return si_scale(top, "B") if column.startswith("bytes_") else Scale(1.0, "")
 
 
 def _lines(
@@ -191,7 +162,7 @@ def _lines(
 ) -> Section | None:
     return parallel.section(
         [parallel.dimension(key, [row[key] for row in rows]) for key in axes],
-        [_result(name, rows) for name in results],
+        [parallel.result(name, _title(name), rows) for name in results],
         across=[name for name in _ACROSS if name in results],
         numbers=[row["point"] for row in rows],
         noun="point",
@@ -215,8 +186,7 @@ def _map(
         lead="Where a cell stands for several points, it shows their mean and says how many.",
         body=f'<p><label>Across {across}</label> <label>up {up}</label> '
         f'<label>show {_chooser("map-of", results)}</label></p>'
-        f'<figure><div class="plot" id="plot-map" role="img" aria-label="{figure.label}" '
-        f'style="height:{figure.height}px"></div></figure>',
+        f"{figure.html()}",
         figures=(figure,),
     )  # fmt: skip
 
@@ -274,7 +244,7 @@ def _seeds(
 
 def _spread(name: str, groups: Sequence[Sequence[Mapping[str, Any]]]) -> list[Column]:
     values = [[row[name] for row in of if row[name] is not None] for of in groups]
-    scale = _scale(name, [value for of in values for value in of])
+    scale = parallel.scale(name, [value for of in values for value in of])
     scaled = [[value * scale.factor for value in of] for of in values]
     means = [mean(of) if of else None for of in scaled]
     halves = [interval(of) if len(of) > 1 else None for of in scaled]
@@ -287,7 +257,7 @@ def _spread(name: str, groups: Sequence[Sequence[Mapping[str, Any]]]) -> list[Co
 def _intervals(
     name: str, keys: Sequence[str], held: Mapping[tuple[Any, ...], Sequence[Mapping[str, Any]]]
 ) -> Figure:
-    scale = _scale(name, [row[name] for of in held.values() for row in of])
+    scale = parallel.scale(name, [row[name] for of in held.values() for row in of])
     labels = [text(", ".join(map(str, at)) or "all points") for at in held]
     values = [
         [row[name] * scale.factor for row in of if row[name] is not None] for of in held.values()
@@ -327,7 +297,7 @@ def _failures(axes: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> Section
     failed = [row for row in rows if row["failed"] is not None]
     if not failed:
         return None
-    columns = [_numbers(failed), *_settings(axes, failed)]
+    columns = [_numbers(failed), *parallel.settings(axes, failed)]
     columns.append(Column(title="Why", cells=[row["failed"] for row in failed], kind="prose"))
     return Section(
         name="failures", title="Points that could not go on",
@@ -340,26 +310,17 @@ def _points(
     axes: Sequence[str], rows: Sequence[Mapping[str, Any]], results: Sequence[str]
 ) -> Section:
     some = rows[:_SHOWN]
-    columns = [_numbers(some), *_settings(axes, some)]
-    for name in results:
-        scale = _scale(name, [row[name] for row in some])
-        cells = fixed(None if row[name] is None else row[name] * scale.factor for row in some)
-        columns.append(Column(title=_title(name), unit=scale.unit, cells=cells))
+    columns = [
+        _numbers(some), *parallel.settings(axes, some),
+        *parallel.values({name: _title(name) for name in results}, some),
+    ]  # fmt: skip
     lead = "<b>points.parquet</b> holds the same with all columns and digits"
     cut = f"; here are the first {count(_SHOWN)} of {count(len(rows))}" * (len(rows) > _SHOWN)
     return Section(
-        name="points", title="The points", lead=f"{lead}{cut}.",
-        body=table(columns, label="The points"),
+        name="points", title="All points", lead=f"{lead}{cut}.",
+        body=table(columns, label="All points"),
     )  # fmt: skip
 
 
 def _numbers(rows: Sequence[Mapping[str, Any]]) -> Column:
     return Column(title="Point", cells=[str(row["point"]) for row in rows])
-
-
-def _settings(axes: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> list[Column]:
-    return [
-        Column(title=key, cells=[str(row[key]) for row in rows],
-               kind="name" if isinstance(rows[0][key], str | bool) else "num")
-        for key in axes
-    ]  # fmt: skip

@@ -11,9 +11,19 @@ from typing import Any
 
 from hetsim.core.quantities import Seconds
 from hetsim.core.trace import Trace
-from hetsim.report.base import Figure, Section, text
+from hetsim.report.base import Column, Figure, Section, amounts, table, text
 from hetsim.report.excerpt import Bar, Excerpt, excerpt
-from hetsim.report.numbers import NONE, Scale, count, duration, every, labels, rounded, time_scale
+from hetsim.report.numbers import (
+    NONE,
+    Scale,
+    count,
+    duration,
+    every,
+    labels,
+    rounded,
+    share,
+    time_scale,
+)
 from hetsim.report.troubles import crowd, full_links, lasting, saturated, strips
 
 _BANDS = 200
@@ -25,12 +35,16 @@ _COLOURS = {
 }  # fmt: skip
 _THIN = 1.5
 """Pixels of border around a bar in its own colour, so that the shortest segment can be seen."""
+_WIDE, _NARROW = 0.72, 0.4
+"""Height of a bar, of a row; that of a transfer, which lets the work behind it be seen."""
 _MARGIN = 1.005
 """Of the time axis, so that what happens at the very end is not cut off."""
+_NUMBERS = 13
+"""Numbers of rounds that stand side by side on the narrowest screen."""
 _CROWD = 110
 """Pixels of the curves of transfers below the rows."""
-_NAMED = 5
-"""Saturated links told of in words."""
+_LINKS = 20
+"""Rows of the table of full links."""
 _SPARE = ("extra0", "extra1", "extra2", "extra3")
 
 
@@ -48,6 +62,7 @@ def section(trace: Trace) -> Section:
         lead=_lead(trace, shown),
         body=f"{drawn.html()}{_statement(trace, shown)}",
         figures=(drawn,),
+        extra={"timeline": {text(label): name for name, label in _short(shown).items()}},
     )
 
 
@@ -57,19 +72,25 @@ def colours(kinds: list[str]) -> dict[str, str]:
     return {kind: _COLOURS.get(kind) or next(spare, "rest") for kind in kinds}
 
 
+def _short(shown: Excerpt) -> dict[str, str]:
+    """What each node is called beside its row."""
+    return labels(shown.actors, 24)
+
+
 def _kinds(shown: Excerpt) -> list[str]:
-    """Kinds by time, the longest first."""
+    """Kinds by time, the longest first; transfers last, as they are drawn upon the others."""
     seconds: dict[str, Seconds] = defaultdict(float)
     for bar in shown.bars:
         seconds[bar.kind] += bar.t1 - bar.t0
-    return sorted(seconds, key=lambda kind: (-seconds[kind], kind))
+    moves = {bar.kind for bar in shown.bars if bar.moves}
+    return sorted(seconds, key=lambda kind: (kind in moves, -seconds[kind], kind))
 
 
 def figure(trace: Trace, shown: Excerpt | None = None) -> Figure:
     """Segments of work by node; as much of the run as a screen can show."""
     shown = shown or excerpt(trace)
     scale = time_scale(shown.end)
-    short = {name: text(label) for name, label in labels(shown.actors, 24).items()}
+    short = {name: text(label) for name, label in _short(shown).items()}
     kinds = _kinds(shown)
     paint = colours(kinds)
     row = 24 if len(shown.actors) <= 30 else 14 if len(shown.actors) <= 80 else 7
@@ -78,7 +99,8 @@ def figure(trace: Trace, shown: Excerpt | None = None) -> Figure:
         bars = [bar for bar in shown.bars if bar.kind == kind]
         data.append(
             {
-                "type": "bar", "orientation": "h", "name": text(kind), "width": 0.72,
+                "type": "bar", "orientation": "h", "name": text(kind),
+                "width": [_NARROW if bar.moves else _WIDE for bar in bars],
                 "y": [short[bar.actor] for bar in bars],
                 "base": rounded(bar.t0 * scale.factor for bar in bars),
                 "x": rounded((bar.t1 - bar.t0) * scale.factor for bar in bars),
@@ -117,9 +139,9 @@ def figure(trace: Trace, shown: Excerpt | None = None) -> Figure:
         colour = paint[kind]
         meanings[colour] = f"{meanings[colour]}, {kind}" if colour in meanings else kind
     if cuts:
-        meanings["stop"] = "cut short (dropped out)"
+        meanings["stop"] = "cut short"
     meanings |= {colour: meaning for colour, meaning, _ in troubles}
-    meanings |= {"full": "link full: those who share it take all of it"} if links else {}
+    meanings |= {"full": "link full, or down"} if links else {}
     height = row * max(len(rows), 4)
     below = _CROWD / (height + _CROWD) if crowded else 0.0
     return Figure(
@@ -204,15 +226,18 @@ def _bands(
         }
         for row in rows[::2]
     ]  # fmt: skip
-    step = -(-len(rows) // 12)
-    words = [
-        {
+    words: list[dict[str, Any]] = []
+    free = 0.0
+    for row in rows:
+        middle = (row["t0_s"] + row["t1_s"]) / 2
+        if middle < free:
+            continue
+        free = middle + shown.end / _NUMBERS
+        words.append({
             "text": f"{row['round']}", "yref": "paper", "y": 1, "yanchor": "bottom",
-            "x": (row["t0_s"] + row["t1_s"]) / 2 * scale.factor, "showarrow": False,
+            "x": middle * scale.factor, "showarrow": False,
             "font": {"size": 11, "color": "$muted"},
-        }
-        for row in rows[::step]
-    ]  # fmt: skip
+        })  # fmt: skip
     return shapes, words
 
 
@@ -230,26 +255,31 @@ def _lead(trace: Trace, shown: Excerpt) -> str:
     rounds = [row["t1_s"] - row["t0_s"] for row in trace.rounds]
     if not rounds:
         return f"{count(shown.segments, 'segment')} of work, and no round was completed."
-    return (
-        f"A round took {duration(sum(rounds) / len(rounds))} on average, "
-        f"between {duration(min(rounds))} and {duration(max(rounds))}."
-    )
+    mean, least, most = map(duration, (sum(rounds) / len(rounds), min(rounds), max(rounds)))
+    if least == most:
+        return f"Each round took {mean}."
+    return f"A round took {mean} on average, between {least} and {most}."
 
 
-def _saturated(trace: Trace, shown: Excerpt) -> str:
-    """Which links were full, when, in words."""
-    found = saturated(trace, shown.end)
+def _saturated(trace: Trace) -> str:
+    """Which links were full, for how long and when, over the whole run."""
+    end = trace.summary["simulated_s"]
+    found = saturated(trace, end)
     if not found:
         return ""
-    rows = [
-        f"<b>{text(link)}</b> {duration(lasting(times))} in all, {count(len(times), 'time')}, the "
-        f"longest from {duration(t0)} to {duration(t1)}"
-        for link, times in list(found.items())[:_NAMED]
-        for t0, t1 in [max(times, key=lambda each: each[1] - each[0])]
+    shown = list(found.items())[:_LINKS]
+    longest = [max(times, key=lambda each: each[1] - each[0]) for _, times in shown]
+    columns = [
+        Column(title="Link", cells=[link for link, _ in shown], kind="name"),
+        amounts("Full for", (lasting(times) for _, times in shown), "s"),
+        Column(title="Of the run", cells=[share(lasting(times), end) for _, times in shown]),
+        Column(title="Times", cells=[count(len(times)) for _, times in shown]),
+        Column(title="Longest", cells=[duration(t1 - t0) for t0, t1 in longest]),
+        Column(title="From", cells=[duration(t0) for t0, _ in longest]),
     ]
-    more = len(found) - len(rows)
-    rest = f"; and {count(more, 'link')} for less" if more else ""
-    return f'<p class="note">Saturated links: {"; ".join(rows)}{rest}.</p>'
+    more = len(found) - len(shown)
+    rest = f'<p class="note">{count(more, "link")} more were full for less.</p>' if more else ""
+    return f"<h3>Links that were full</h3>{table(columns, label='Full links')}{rest}"
 
 
 def _statement(trace: Trace, shown: Excerpt) -> str:
@@ -265,20 +295,23 @@ def _statement(trace: Trace, shown: Excerpt) -> str:
     who = (
         f"{every(nodes, 'node')} that worked"
         if nodes == len(shown.actors)
-        else f"the {count(len(shown.actors))} busiest of {count(nodes, 'node')}"
+        else f"{count(len(shown.actors))} of {count(nodes, 'node')}, those that throttled, died or "
+        "held rounds up before the others, of all profiles the busiest"
     )
     merged = ""
     if shown.segments > len(shown.bars):
+        near = f"less than {duration(shown.gap)} apart" if shown.gap else "that overlap"
         merged = (
             f" {count(shown.segments, 'segment')} are drawn as {count(len(shown.bars), 'bar')}: "
-            f"segments of one kind less than {duration(shown.gap)} apart are one bar, "
-            "marked by how the last of them ended."
+            f"segments of one kind {near} are one bar, marked by how the last of them ended."
         )
     return (
-        f'{_saturated(trace, shown)}<p class="note">Shown: {extent}; {who}.{merged} '
-        "With a mouse, drag sideways to look closer and double-click to return. The strip below a "
+        f'<p class="note">Shown: {extent}; {who}.{merged} Narrow bars are transfers. '
+        "With a mouse, drag sideways to look closer and double-click to return; a click on a bar "
+        "chooses its node below. The strip below a "
         "bar is how much longer it took "
         "than it would have with its links or its processor to itself, as they were when it began; "
-        "the curves count transfers over all links. Every segment is in spans.parquet, and "
-        "trace.json.gz opens in ui.perfetto.dev.</p>"
+        "the curves count transfers over all links. A link is full while those who share it take "
+        "all of it, and in an outage. Every segment is in spans.parquet, and "
+        f"trace.json.gz opens in ui.perfetto.dev.</p>{_saturated(trace)}"
     )

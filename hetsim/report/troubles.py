@@ -78,7 +78,7 @@ def transfers(trace: Trace, end: Seconds) -> tuple[list[float], list[float]] | N
     """
     under_way, held_up = _Steps(), _Steps()
     for span in trace.spans:
-        if span.size > 0.0 and span.peer and span.t0 < end and span.t1 > span.t0:
+        if span.peer and span.t0 < end and span.t1 > span.t0:
             under_way.add(span.t0, min(span.t1, end))
             if span.held < 0.0 and span.t1 - span.t0 - span.alone > HELD * (span.t1 - span.t0):
                 held_up.add(span.t0, min(span.t1, end))

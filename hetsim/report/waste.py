@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from hetsim.core.trace import Trace
-from hetsim.report.base import Column, Figure, Section, table
+from hetsim.report.base import Column, Figure, Section, amounts, table
 from hetsim.report.dropouts import WORDS as DROPPED
-from hetsim.report.numbers import count, duration, fixed, joules, rounded, share, size
+from hetsim.report.numbers import count, duration, joules, rounded, share, size
 
 WORDS = {
     **DROPPED,
@@ -24,6 +24,12 @@ _COLOURS = {
     "polled": "extra4",
 }  # fmt: skip
 _USED = "mean"
+_NOTE = (
+    '<p class="note">An update is wasted if no server model holds it. Time runs from being asked '
+    "to the end of the client's part; energy is all that the device drew meanwhile, above base "
+    "what its work took on top of the base power of all nodes; bytes are counted both ways. Every "
+    "participation is in participations.parquet.</p>"
+)
 _MEASURES = {"seconds": "time", "energy_j": "energy", "bytes": "bytes"}
 
 Row = Mapping[str, Any]
@@ -40,11 +46,7 @@ def section(trace: Trace) -> Section | None:
         name="waste",
         title="Wasted work",
         lead=_lead(wasted),
-        body=(f"{figure.html()}{_causes(wasted)}" if figure else "")
-        + '<p class="note">An update is wasted if no server model holds it. Time runs from being '
-        "asked to the end of the client's part; energy is all that the device drew meanwhile, "
-        "above base what its work took on top of the base power of all nodes; bytes are counted "
-        "both ways. Every participation is in participations.parquet.</p>",
+        body=f"{figure.html()}{_causes(wasted)}{_NOTE}" if figure else "",
         figures=(figure,) if figure else (),
     )
 
@@ -98,10 +100,10 @@ def _causes(wasted: Row) -> str:
         [
             Column(title="Cause", cells=[cause for cause, _ in rows], kind="name"),
             Column(title="Updates", cells=[count(r["participations"]) for _, r in rows]),
-            Column(title="Time", unit="s", cells=fixed(r["seconds"] for _, r in rows)),
-            Column(title="Energy", unit="J", cells=fixed(r["energy_j"] for _, r in rows)),
-            Column(title="Above base", unit="J", cells=fixed(r["active_j"] for _, r in rows)),
-            Column(title="Moved", unit="MB", cells=fixed(r["bytes"] * 1e-6 for _, r in rows)),
+            amounts("Time", (r["seconds"] for _, r in rows), "s"),
+            amounts("Energy", (r["energy_j"] for _, r in rows), "J"),
+            amounts("Above base", (r["active_j"] for _, r in rows), "J"),
+            amounts("Moved", (r["bytes"] for _, r in rows), "B"),
             Column(title="Meaning", cells=[WORDS[cause] for cause, _ in rows], kind="prose"),
         ],
         label="Wasted work by cause",

@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 
 from hetsim.core.quantities import Celsius, Fraction, Joules, JoulesPerByte, Seconds, Watts
 from hetsim.sim.availability.windows import Windows
-from hetsim.sim.columns import Array
+from hetsim.sim.columns import Array, NotTraceable
 from hetsim.sim.device import Profile
 from hetsim.sim.heat import ROOM
 from hetsim.sim.radio import RadioStates
 from hetsim.sim.supply import Supply
 
 Rows = NDArray[np.intp]
+_NAMED = 3
+"""How many kinds of devices an error names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,3 +98,19 @@ class Population:
 
     def __len__(self) -> int:
         return len(self.kind)
+
+    def each(self, values: Array | float) -> Array:
+        """One value a row."""
+        return np.broadcast_to(np.asarray(values, np.float64), len(self))
+
+    def refuse(self, rows: Rows, who: NDArray[np.bool_], why: str) -> None:
+        """Refuse to play what some of the rows would do otherwise.
+
+        Raises:
+            NotTraceable: somebody would.
+        """
+        if who.any():
+            found: list[int] = np.unique(self.kind[rows[who]]).tolist()
+            names = ", ".join(self.profiles[kind].name for kind in found[:_NAMED])
+            more = ", …" if len(found) > _NAMED else ""
+            raise NotTraceable(f"{int(who.sum())} of {len(rows)} devices {why} ({names}{more})")

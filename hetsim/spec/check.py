@@ -19,6 +19,8 @@ from hetsim.spec.sections import Network, Node, Plugin, Section
 if TYPE_CHECKING:
     from hetsim.spec.schema import Spec
 
+ONE_BY_ONE = 100_000
+"""Devices that are played one by one at most: as many take some minutes and gigabytes."""
 _MOST_DEVICES = 10_000_000
 _MOST_CELLS = 100_000
 
@@ -229,6 +231,10 @@ def _fleet(spec: Spec) -> None:
         if devices > _MOST_DEVICES:
             what = f"the fleet has more than {_MOST_DEVICES} devices."
             fail(spec, what, "Make it smaller.", "fleet", index, "count")
+        if devices > ONE_BY_ONE and not spec.cost_only:
+            what = f"more than {ONE_BY_ONE:,} devices are too many to learn."
+            remedy = "Train nothing: --cost-only, or --surrogate RUN_DIR for an accuracy too."
+            fail(spec, what, remedy, "fleet", index, "count")
         known_node(spec, group.link.to, "fleet", index, "link", "to", many=True)
     find_profile(
         spec.server.profile,

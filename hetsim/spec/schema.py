@@ -93,6 +93,11 @@ class Spec(Section):
         return self._origin
 
     @property
+    def devices(self) -> int:
+        """How many there are."""
+        return sum(group.count for group in self.fleet)
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What a person should know of how it was read: options that `--set` dropped."""
         return self._notes
@@ -230,7 +235,10 @@ def load_topology(
 
     Raises:
         SpecError: with file and line (or the option), the key, the fault and the remedy.
+        TypeError: the overrides are no sequence of texts.
     """
+    if isinstance(overrides, str | Mapping):
+        raise TypeError('overrides are a list of texts, such as ["method.lr=0.1"]')
     file = find_topology(path)
     document, notes = apply(read(file), overrides)
     if seed is not None:

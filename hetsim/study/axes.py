@@ -19,11 +19,17 @@ from hetsim.core.rng import rng
 from hetsim.spec.load import parse_value
 
 MOST_POINTS = 100_000
+_MOST_LISTED = 1000
+"""Whole numbers up to which a range is the same as the list of its numbers."""
 _NUMBER = r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
 _RANGE = re.compile(rf"({_NUMBER})\s*([^\d\s.][^.]*?)?\s*\.\.\s*({_NUMBER})\s*(.*)")
 _LOG = " log"
 _WHOLE = re.compile(r"[-+]?[0-9]+")
 _OPEN, _CLOSE = "[{", "]}"
+_COUNT = ".count"
+_GROUP = re.compile(r"fleet[.\[]([A-Za-z_][^\]]*)\]?")
+_HEAD = 16
+"""Letters of the head of a column that stand in one line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +64,14 @@ class Range:
     whole: bool = False
     log: bool = False
 
+    @property
+    def listed(self) -> tuple[str, ...]:
+        """All its values, if they are whole numbers and not too many to be a list."""
+        numbers = int(self.high - self.low) + 1
+        if not self.whole or numbers > _MOST_LISTED:
+            return ()
+        return tuple(str(int(self.low) + step) for step in range(numbers))
+
     def draw(self, stream: Any) -> str:
         """A value as text, with six digits."""
         share = float(stream.random())
@@ -77,14 +91,24 @@ Sample = Axis | Range
 def grid(text: str) -> Axis:
     """The axis of `--grid key.path=a,b,c`; commas in brackets or quotes belong to a value.
 
+    A range of whole numbers is the list of them.
+
     >>> grid("method.name=fedavg,fedprox")
     Axis(key='method.name', values=('fedavg', 'fedprox'))
+    >>> grid("fleet[0].count=1..3").values
+    ('1', '2', '3')
 
     Raises:
         SpecError: no key, no value, or one twice.
     """
-    key, values = _halves(text, "--grid", "method.lr=0.01,0.1")
-    return _listed(key, values, "--grid")
+    found = sample(text, "--grid")
+    if isinstance(found, Axis):
+        return found
+    if not found.listed or found.log:
+        what = "a grid lists its values, and this range has no list."
+        remedy = f"Write them, or draw some: --sample {found.key}=LOW..HIGH --points N."
+        raise SpecError(what, where=f"--grid {found.key}", remedy=remedy)
+    return Axis(found.key, found.listed)
 
 
 def sample(text: str, option: str = "--sample") -> Sample:
@@ -103,7 +127,8 @@ def sample(text: str, option: str = "--sample") -> Sample:
     Raises:
         SpecError: no key, no value, or no range.
     """
-    key, values = _halves(text, option, "method.lr=0.001..0.1")
+    example = "method.lr=0.01,0.1" if option == "--grid" else "method.lr=0.001..0.1"
+    key, values = _halves(text, option, example)
     where = f"{option} {key}"
     log = values.endswith(_LOG)
     match = _RANGE.fullmatch(values.removesuffix(_LOG).rstrip())
@@ -191,6 +216,41 @@ def columns(keys: Sequence[str], points: Sequence[Sequence[str]]) -> dict[str, l
     {'seed': [0, 1], 'method.lr': [1.0, 0.5]}
     """
     return {key: _typed([point[index] for point in points], key) for index, key in enumerate(keys)}
+
+
+def counted(key: str) -> str:
+    """What a key counts, or the key.
+
+    >>> counted("fleet[pi].count"), counted("gateways.count"), counted("fleet[pi].link.rate")
+    ('pi', 'gateway', 'fleet[pi].link.rate')
+    """
+    if not key.endswith(_COUNT):
+        return key
+    thing = key.removesuffix(_COUNT)
+    group = _GROUP.fullmatch(thing)
+    if group:
+        return group[1]
+    return "gateway" if thing == "gateways" else thing.removeprefix("network.nodes.")
+
+
+def heads(keys: Sequence[str]) -> list[str]:
+    r"""Keys as heads of columns: what they count, or themselves, long ones in two lines.
+
+    >>> heads(["fleet[raspberry_pi_5].count", "fleet[raspberry_pi_5].link.rate"])
+    ['raspberry_pi_5', 'fleet[raspberry_pi_5]\n.link.rate']
+    """
+    short = [counted(key) for key in keys]
+    found = [each if short.count(each) == 1 else key for key, each in zip(keys, short, strict=True)]
+    return [_broken(each) for each in found]
+
+
+def _broken(head: str) -> str:
+    """In two lines, broken before the dot that leaves the shorter longest line."""
+    dots = [place for place, sign in enumerate(head) if sign == "."]
+    if len(head) <= _HEAD or not dots:
+        return head
+    at = min(dots, key=lambda place: max(place, len(head) - place))
+    return f"{head[:at]}\n{head[at:]}"
 
 
 def _typed(texts: list[str], key: str) -> list[Any]:

@@ -42,7 +42,7 @@ Known = dict[object, Any]
 """The data set that was read last (`hetsim.spec.world.resolve`): runs of a campaign share it."""
 
 _EXECUTOR = "inline"
-_STORE, _ANSWERS = "store", "runs"
+STORE, _ANSWERS = "store", "runs"
 _ROOM: Bytes = 20e9
 """Of the store: some ten megabytes of server models a run, or hundreds for a large network."""
 
@@ -180,7 +180,7 @@ def answers(
         found = {key: _kept(place) for key, place in places.items() if place.is_file()}
         missing = deque(
             _Task(variant=first[key], question=question, answer=place, data=data,
-                  store=store or work / _STORE, failures=failures)
+                  store=store or work / STORE, failures=failures)
             for key, place in places.items()
             if key not in found or (isinstance(found[key], Failed) and not failures)
         )  # fmt: skip

@@ -1,28 +1,29 @@
 """What simulating a topology would take this host, told before anything is simulated.
 
-Nothing is played. How many updates are asked for follows from pace, selection and fleet, and is
-exact where nothing can go wrong; their work is the method's own account of it, a mean over those
-who may be asked. All else is for as many updates as that, and follows from rates that were measured
-with torch 2.13 in float32 on one core of a server CPU with AVX-512 (AMD EPYC, up to five times
-slower by the clock while it was shared). It tells the order of magnitude: other CPUs, small
-batches, a busy host and what a governor plans all count.
+How many updates are asked for follows from pace, selection and fleet, and is exact where nothing
+can go wrong; their work is the method's own account of it, a mean over those who may be asked. All
+else is for as many updates as that, and follows from rates that were measured with torch 2.13 in
+float32 on one core of a server CPU with AVX-512 (AMD EPYC). Other CPUs, small batches, a busy host
+and what a governor plans all count.
 
     learning = FLOPs / rate + operators * launch
-    time plane = start + updates * turn
+    time plane = start + devices * row + updates * turn
 
-with rate 178 ... 65 ... 25 GFLOP/s (ResNet-18, two convolutions, MobileNetV2, in batches of 32),
-launch 6 ... 20 ... 40 us (perceptrons as a stack, convolutional networks in batches of 8 and 10),
-start 2 ... 3 ... 6 s (imports, files, the page), turn 0.7 ... 2 ... 8 ms and 4 ... 8 ... 20 events
-an update (13 topologies; the most where a governor plans each job or follows the load). Memory: 290
-MB of libraries, the data twice, the memory of an update, and a model for each of a cohort, of which
-half as much more may be needed (assumed). The store keeps a model a round and the first one.
-In columns a device takes 12 ... 25 ... 50 us and an update four times that, with three events a
-round (`topologies/million.yaml` took 38 s).
+with rate 180 ... 120 ... 25 GFLOP/s, launch 6 ... 12 ... 40 us, and start 1.5 ... 2.3 ... 6 s
+(imports and the page). One by one, row is 0.2 ... 0.35 ... 1 ms (a node, its lines in the tables),
+turn 0.6 ... 1 ... 8 ms (the most where a governor plans each job), and an update 4 ... 8 ... 20
+events; in columns they are 8 ... 12 ... 30 us and 80 ... 150 ... 400 us, and a round three events.
+Memory: 305 MB of libraries, the data twice, 13 kB a device, or 1.2 in columns with 3.3 an update;
+where something is learned, the memory of an update, and a model for each of a cohort. Half as much
+more may be needed (assumed). The store keeps a model a round and the first one. Of the other files
+the page takes 5.2 MB, a device 20 B and an update 600 B, in columns 6 and 70.
 
-Seven topologies that were run on one core of such a CPU took, of what is told here: operations 0.95
-to 1.05 times (2.5 times with pre-training), seconds of learning 0.3 to 1.6 times (5 times with
-pre-training and a server that trains), events 0.3 to 2.1 times, memory 0.9 to 1.2 times, the store
-0.75 to 1.0 times.
+A large fleet is laid out, and a few of it asked once, to see whether columns can hold it.
+
+Eleven topologies that were run on such a core took, of what is told here: seconds in all 0.6 to 1.6
+times (`pi_lab`, whose server trains, 2.2), memory 0.95 to 1.25 times (`pi_lab` 1.6), the store 0.95
+to 1.6 times (`gateways_campus`, whose gateways average too, 10), the other files 0.95 to 1.05
+times. `million` took 35 s, 2.4 GB and 18 MB, and 31 s, 2.3 GB and 19 MB were told.
 """
 
 from __future__ import annotations
@@ -37,18 +38,44 @@ from typing import Any, Literal
 from hetsim.core.cost import Cost
 from hetsim.core.errors import si
 from hetsim.core.quantities import Bytes
+from hetsim.spec import units
 from hetsim.spec.world import MANY, Member, Scenario
+from hetsim.spec.world.blueprint import pretrained
 
 Basis = Literal["exact", "at most", "about", "estimate"]
 Three = tuple[float, float, float]
 
-_RATES: Three = (178e9, 65e9, 25e9)
-_LAUNCHES: Three = (6e-6, 20e-6, 40e-6)
-_STARTS: Three = (2.0, 3.0, 6.0)
-_TURNS: Three = (0.7e-3, 2e-3, 8e-3)
-_ROWS: Three = (12e-6, 25e-6, 50e-6)
+_RATES: Three = (180e9, 120e9, 25e9)
+_LAUNCHES: Three = (6e-6, 12e-6, 40e-6)
+_STARTS: Three = (1.5, 2.3, 6.0)
 _EVENTS: Three = (4.0, 8.0, 20.0)
-_LIBRARIES: Bytes = 290e6
+_LIBRARIES: Bytes = 305e6
+_PAGE: Bytes = 5.2e6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Way:
+    """What a way to play a fleet takes.
+
+    Attributes:
+        row: seconds for a device.
+        turn: seconds for an update.
+        device: bytes of memory for a device.
+        update: bytes of memory for an update.
+        files: bytes written for a device, and for an update.
+    """
+
+    row: Three
+    turn: Three
+    device: Bytes
+    update: Bytes
+    files: tuple[Bytes, Bytes]
+
+
+_ONE_BY_ONE = _Way(row=(0.2e-3, 0.35e-3, 1e-3), turn=(0.6e-3, 1e-3, 8e-3), device=13e3,
+                   update=0.0, files=(20.0, 600.0))  # fmt: skip
+_IN_COLUMNS = _Way(row=(8e-6, 12e-6, 30e-6), turn=(80e-6, 150e-6, 400e-6), device=1.2e3,
+                   update=3.3e3, files=(6.0, 70.0))  # fmt: skip
 _SLACK = 1.5
 _STORE: Bytes = 2e9
 """What a store holds at most unless it is told otherwise."""
@@ -150,6 +177,7 @@ class Estimate:
             "events": self.events,
             "memory": self.memory,
             "store": self.store,
+            "files": self.files,
             "bytes_round": self.bytes_round,
         }
 
@@ -192,6 +220,12 @@ class Estimate:
 
     # --- what is counted ------------------------------------------------------------------------
 
+    @property
+    def _rounds(self) -> int:
+        """Rounds that are played if nothing else ends them: some methods have enough by then."""
+        most = self._spec.stop.rounds
+        return min(most, getattr(self._method, "rounds", most))
+
     @cached_property
     def _step(self) -> tuple[int, int]:
         """Updates asked for and taken in a server step, if nothing goes wrong."""
@@ -216,7 +250,7 @@ class Estimate:
         return self._updates(self._step[1]) if not self._spec.cost_only else _nothing()
 
     def _updates(self, step: int) -> Figure:
-        rounds = self._spec.stop.rounds
+        rounds = self._rounds
         value, source = rounds * step, f"{count(rounds, 'round')} of {step}"
         if self.calm:
             return Figure(value=value, least=value, most=value, basis="exact", source=source)
@@ -232,7 +266,7 @@ class Estimate:
     @cached_property
     def evaluations(self) -> Figure:
         """Evaluations of the server's model on all test samples, and the last one by label."""
-        rounds, every = self._spec.stop.rounds, self._spec.report.evaluate_every
+        rounds, every = self._rounds, self._spec.report.evaluate_every
         if self._spec.cost_only:
             return _nothing()
         early = self._spec.stop.accuracy is not None
@@ -250,7 +284,16 @@ class Estimate:
         if self._spec.cost_only:
             return Cost()
         tested = self._scenario.evaluation() * (self.evaluations.value + 1.0)
-        return self.update * self.computed.value + tested
+        return self.update * self.computed.value + tested + self._pretraining
+
+    @cached_property
+    def _pretraining(self) -> Cost:
+        """Work of what is trained before the run, of all models that it takes parts of."""
+        source, models = self._scenario.pretraining, self._scenario.zoo
+        if source is None or not pretrained(self._method):
+            return Cost()
+        costs = (source.model(each).cost for each in models or [self._scenario.architecture])
+        return sum(costs, Cost())
 
     @cached_property
     def work(self) -> Figure:
@@ -258,12 +301,12 @@ class Estimate:
         if self._spec.cost_only:
             return _nothing("FLOP")
         each, tested = self.update.flops, self._scenario.evaluation().flops
-        value = self._learning.flops
+        source = f"{si(each)}FLOP an update, {si(tested)}FLOP an evaluation"
+        if self._pretraining.flops:
+            source += f", {si(self._pretraining.flops)}FLOP of pre-training"
         return Figure(
-            value=value, least=0.0, most=None, unit="FLOP", basis="about",
-            source=f"{si(each)}FLOP an update, {si(tested)}FLOP an evaluation"
-            + ("" if self._averages else "; not the server's")
-            + ("; not pre-training" if self._scenario.pretraining else ""),
+            value=self._learning.flops, least=0.0, most=None, unit="FLOP", basis="about",
+            source=source + ("" if self._averages else "; not the server's"),
         )  # fmt: skip
 
     @cached_property
@@ -280,18 +323,25 @@ class Estimate:
     @cached_property
     def simulation_time(self) -> Figure:
         """Seconds of one core that everything else takes: imports, simulated time, files."""
-        turns = _ROWS if self.in_columns else _TURNS
-        rows = self.devices + 4 * self.asked.value if self.in_columns else self.asked.value
-        each = [start + rows * turn for start, turn in zip(_STARTS, turns, strict=True)]
-        source = f"{_STARTS[1]:g} s, and {_TURNS[1] * 1e3:g} ms an update"
-        if self.in_columns:
-            source = f"{_STARTS[1]:g} s, {_ROWS[1] * 1e6:g} us a device, 4 times that an update"
-        return _estimate(each, "s", source)
+        way, updates = self._way, self.asked.value
+        each = [start + self.devices * row + updates * turn
+                for start, row, turn in zip(_STARTS, way.row, way.turn, strict=True)]  # fmt: skip
+        row, turn = (units.format(each[1], "time") for each in (way.row, way.turn))
+        return _estimate(each, "s", f"{_STARTS[1]:g} s, {row} a device, {turn} an update")
+
+    @cached_property
+    def one_by_one(self) -> str:
+        """Why the fleet would be played device by device; empty if in columns.
+
+        Raises:
+            HetsimError: it would not be played at all: it is too large for that.
+        """
+        return self._scenario.trial()
 
     @property
-    def in_columns(self) -> bool:
-        """Whether the fleet is played in columns, if all of it can be."""
-        return self._spec.cost_only and self.devices >= MANY
+    def _way(self) -> _Way:
+        """How the fleet is played."""
+        return _ONE_BY_ONE if self.one_by_one else _IN_COLUMNS
 
     @cached_property
     def host_time(self) -> Figure:
@@ -299,15 +349,15 @@ class Estimate:
         parts = self.learning_time, self.simulation_time
         each = [sum(part.least for part in parts), sum(part.value for part in parts),
                 sum(part.most or 0.0 for part in parts)]  # fmt: skip
-        return _estimate(each, "s", "--executor pool shares the learning out")
+        more = "" if self._spec.cost_only else "; --executor pool shares the learning out"
+        return _estimate(each, "s", f"both{more}")
 
     @cached_property
     def events(self) -> Figure:
         """Events of the simulated world."""
-        if self.in_columns:
-            many = 3.0 * self._spec.stop.rounds
-            one_by_one = self.asked.value * _EVENTS[2]
-            return _estimate((many, many, one_by_one), "", "three a round, in columns")
+        if not self.one_by_one:
+            many = 3.0 * self._rounds
+            return _estimate((many, many, 2.0 * many), "", "three a round, in columns")
         each = [self.asked.value * many for many in _EVENTS]
         return _estimate(each, "", f"{_EVENTS[1]:g} an update")
 
@@ -319,8 +369,9 @@ class Estimate:
         held = 2.0 * sum(array.nbytes for array in arrays)
         models = self._step[0] * self._scenario.model.state_bytes
         learned = 0.0 if self._spec.cost_only else models + self.update.memory
-        usual = _LIBRARIES + held + learned
-        source = f"{_LIBRARIES / 1e6:g} MB of libraries, data, models"
+        books = self.devices * self._way.device + self.asked.value * self._way.update
+        usual = _LIBRARIES + held + learned + books
+        source = f"{_LIBRARIES / 1e6:g} MB of libraries, data, models, devices"
         return _estimate((_LIBRARIES, usual, _SLACK * usual), "B", source)
 
     @cached_property
@@ -328,11 +379,19 @@ class Estimate:
         """What the store holds at the end."""
         if self._spec.cost_only:
             return _nothing("B")
-        rounds, state = self._spec.stop.rounds, self._scenario.model.state_bytes
+        rounds, state = self._rounds, self._scenario.model.state_bytes
         usual = (rounds + 1) * (state + _BLOB) + self.evaluations.value * _BLOB
         most = usual + self.computed.value * state
         each = [min(_STORE, value) for value in (0.5 * usual, usual, most)]
         return _estimate(each, "B", "a model a round; 2 GB at most")
+
+    @cached_property
+    def files(self) -> Figure:
+        """All else in the run folder."""
+        device, update = self._way.files
+        told = self.devices * device + self.asked.value * update
+        each = _PAGE, _PAGE + told, _PAGE + 3.0 * told
+        return _estimate(each, "B", f"{_PAGE / 1e6:g} MB of page, tables, the trace")
 
     @cached_property
     def bytes_round(self) -> Figure:

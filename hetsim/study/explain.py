@@ -107,7 +107,7 @@ def explain_topology(topology: str | Path | Spec, data: Path | None = None) -> S
 
 def _list(kind: str) -> Sheet:
     from hetsim.spec.profile import list_profiles
-    from hetsim.spec.schema import list_topologies
+    from hetsim.spec.schema import find_topology, list_topologies
 
     match kind:
         case "device":
@@ -115,8 +115,9 @@ def _list(kind: str) -> Sheet:
             columns = ("name", "device", "class", "idle", "busy", "memory for jobs", "watts are")
             return Sheet("Devices", [], [Table("", columns, rows)])
         case "topology":
-            names = [(name,) for name in list_topologies()]
-            return Sheet("Topologies that come with hetsim", [], [Table("", ("name",), names)])
+            told = [(name, _headline(find_topology(name))) for name in list_topologies()]
+            columns = ("name", "what it is")
+            return Sheet("Topologies that come with hetsim", [], [Table("", columns, told)])
         case "run":
             found = sorted(Path("runs").glob("*/summary.json"))
             names = [(str(path.parent),) for path in found]
@@ -127,6 +128,13 @@ def _list(kind: str) -> Sheet:
         case _:
             registry = METHODS if kind == "method" else NETWORKS
             return Sheet(f"Every {registry.kind}", [], [_names(registry, "")])
+
+
+def _headline(topology: Path) -> str:
+    """The comment with which a topology begins."""
+    with topology.open(encoding="utf-8") as file:
+        first = file.readline()
+    return first.removeprefix("#").strip() if first.startswith("#") else ""
 
 
 def _names(registry: Registry, title: str) -> Table:

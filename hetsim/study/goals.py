@@ -22,6 +22,8 @@ Values = Mapping[str, float | None]
 """What a configuration comes to, by name of quantity; None where there is nothing to measure."""
 
 _GOAL = re.compile(r"\s*([A-Za-z_]+)\s*([<>=≤≥!]+)\s*(.+?)(?:\s+(?:in|by|within)\s+(.+?))?\s*")
+_TIMES = 10.0
+"""How often a value holds its limit before it is said in times, and no longer in percent."""
 _SIGNS = {"≤": "<=", "≥": ">=", "=<": "<=", "=>": ">="}
 _EXAMPLE = 'Write for example --goal "accuracy>=0.85" or --goal "time<=4 h".'
 
@@ -120,13 +122,15 @@ class Goal:
         return over if share else over / self.limit
 
     def missed_by(self, values: Values) -> str:
-        """The same in words: "12 % above 4 h"."""
+        """The same in words: "12 % above 4 h", "25 times 4 h"."""
         value = values.get(self.column)
         if value is None:
             return "no value"
         beyond, side = abs(value - self.limit), "below" if self.about.high else "above"
         if self.about.dimension == "fraction":
             by = f"{significant(100.0 * beyond, 2)} points"
+        elif value >= _TIMES * self.limit > 0.0:
+            return f"{significant(value / self.limit, 2)} times {self.about.shown(self.limit)}"
         else:
             by = f"{significant(100.0 * beyond / self.limit, 2)}{SPACE}%" if self.limit else (
                 self.about.shown(beyond)
@@ -158,8 +162,8 @@ def goal(text: str) -> Goal:
     about = quantity(name, where)
     sign, wanted = _SIGNS.get(sign, sign), ">=" if about.high else "<="
     if sign != wanted:
-        side = "at least" if about.high else "at most"
-        what = f"{name} is wanted {side} so high, not {sign}."
+        side = "below" if about.high else "above"
+        what = f"{name} has a limit from {side}: {wanted}, not {sign}."
         raise SpecError(what, where=where, remedy=f'Write --goal "{name}{wanted}{limit}".')
     value = _limit(about, limit, where)
     if within is None:

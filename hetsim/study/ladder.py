@@ -20,12 +20,12 @@ from hetsim.core.errors import SpecError
 from hetsim.spec import units
 from hetsim.spec.schema import Spec, load_topology
 from hetsim.study.campaign import Failed, Identified, Known, Players, Variant, answers, identified
+from hetsim.study.errand import Means
 from hetsim.study.front import dominates
 from hetsim.study.goals import QUANTITIES, Goal
 from hetsim.study.prices import Prices
 from hetsim.study.space import Point, Space
 from hetsim.study.tally import GROWING, tally, with_deadlines
-from hetsim.study.what_if import Means
 
 RUNGS = ("none", "price", "cost", "few", "full")
 """How far a configuration came: refused by its spec, priced, costed, a few rounds, played."""

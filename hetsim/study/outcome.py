@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, BinaryIO
+from typing import Any
 
 from hetsim.core.table import sums, unlike
 from hetsim.core.trace import Trace
@@ -30,9 +30,10 @@ while they took part; `device_j` to `link_j` are `energy_j` by role. `excluded` 
 could not take part at all.
 """
 _HASHES = ("trace_hash", "model_hash", "surrogate_hash")
-_LAST = ("failed", "spec_hash", *_HASHES)
-"""Why a point has no values, or nothing; what was run, and what came out; of a point whose accuracy
-was not learned, the recorded run that it is of."""
+TYPES = FIXED | dict.fromkeys(("failed", "spec_hash", *_HASHES), "string")
+"""Of the columns, but for those of the axes: the fixed ones, then why a point has no values, or
+nothing; what was run, and what came out; of a point whose accuracy was not learned, the recorded
+run that it is of."""
 
 
 def outcome(trace: Trace) -> dict[str, Any]:
@@ -83,25 +84,3 @@ def rows(
         }
         for index, (run, each, answer) in enumerate(zip(runs, told, found, strict=True))
     ]
-
-
-def write(file: BinaryIO, axes: Sequence[str], table: Sequence[Mapping[str, Any]]) -> None:
-    """Write the rows as a Parquet file; equal rows give equal bytes."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    kinds = {bool: "bool", int: "int64", float: "float64", str: "string"}
-    fields = [
-        pa.field("point", pa.int64(), nullable=False),
-        *(pa.field(key, pa.type_for_alias(kinds[type(table[0][key])]), nullable=False)
-          for key in axes),
-        *(pa.field(name, pa.type_for_alias(FIXED.get(name, _kind(name))))
-          for name in table[0] if name != "point" and name not in axes),
-    ]  # fmt: skip
-    form = pa.schema(fields)
-    arrays = [pa.array([row[field.name] for row in table], field.type) for field in form]
-    pq.write_table(pa.Table.from_arrays(arrays, schema=form), file, compression="zstd")
-
-
-def _kind(name: str) -> str:
-    return "string" if name in _LAST else "float64"

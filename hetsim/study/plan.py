@@ -15,10 +15,9 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from shlex import quote
 from typing import Any
 
-from hetsim.core.errors import HetsimError, Interrupted, SpecError
+from hetsim.core.errors import Interrupted, SpecError
 from hetsim.core.files import placed
 from hetsim.core.rng import rng
 from hetsim.report import plan_page
@@ -30,18 +29,14 @@ from hetsim.study import planned
 from hetsim.study import prices as _prices
 from hetsim.study import space as _space
 from hetsim.study.campaign import Players
-from hetsim.study.errand import Errand
+from hetsim.study.errand import Means
 from hetsim.study.goals import QUANTITIES, Goal
 from hetsim.study.ladder import Candidate, Ladder, lowered
-from hetsim.study.planned import EVALUATIONS, FRONT, PAGE, RESULT, Planned, Step
+from hetsim.study.planned import ERRAND, EVALUATIONS, FRONT, PAGE, RESULT, Planned, Step
 from hetsim.study.prices import Prices
 from hetsim.study.search import Search, Told
 from hetsim.study.space import Choice, Scale, Space
-from hetsim.study.what_if import Means
 
-_ERRAND = Errand(
-    "plan", "plan.yaml", 'hetsim plan TOPOLOGY --goal "time<=4 h" --vary KEY=A,B --out DIR'
-)
 LOOKED_AT = 200
 """Configurations that are looked at, unless the user says how many."""
 _COMPANIONS = 8
@@ -136,7 +131,7 @@ def resume(folder: Path, *, topology: str | None = None, means: Means | None = N
         HetsimError: what it is made of has changed since.
     """
     asked, digest = _asked(folder)
-    begun = _ERRAND.begun(folder)
+    begun = ERRAND.begun(folder)
     asked = replace(asked, topology=topology or begun.get("topology") or asked.topology)
     return _plan(asked, folder, folder, (means or Means()).after(begun), digest)
 
@@ -152,11 +147,7 @@ def _plan(
     _check(asked, spec, goals, objectives, prices, space)
     scenario = resolve(spec, means.data)
     digest = _digest(asked, [scenario.digest, spec.seed])
-    if begun is not None and begun != digest:
-        raise HetsimError(
-            f"{out}: the topology, a profile or the data changed since the plan was begun\n"
-            "    Put it back as it was, or plan again into another --out folder."
-        )
+    ERRAND.check_same(out, begun, digest)
     folder = out or home / f"plan-{spec.name}-{digest[:8]}"
     ladder = Ladder(
         topology=asked.topology, overrides=asked.overrides, space=space, goals=goals,
@@ -167,22 +158,19 @@ def _plan(
         _try_values(ladder, asked.plan_seed)
     except KeyboardInterrupt as stop:
         raise Interrupted("interrupted: nothing had been played yet") from stop
-    _ERRAND.begin(
+    ERRAND.begin(
         folder, _plain(asked), digest,
         topology=asked.topology, data=means.data, store=means.store,
     )  # fmt: skip
     try:
-        _search(ladder, asked)
-        chosen, steps = _steps(ladder)
-        found = planned.put_together(
-            spec.name, folder, ladder, chosen, steps, free=prices.free(spec) if prices else []
-        )
-        _write(found, ladder, means)
-    except (KeyboardInterrupt, Interrupted) as stop:
-        raise Interrupted(
-            f"interrupted: {len(ladder.seen)} configurations were looked at, and what was played "
-            f"is kept. Go on with: python -m hetsim plan --resume {quote(str(folder))}"
-        ) from stop
+        kept = "configurations were looked at, and what was played is kept"
+        with ERRAND.under_way(folder, lambda: f"{len(ladder.seen)} {kept}"):
+            _search(ladder, asked)
+            chosen, steps = _steps(ladder)
+            found = planned.put_together(
+                spec.name, folder, ladder, chosen, steps, free=prices.free(spec) if prices else []
+            )
+            _write(found, ladder, means)
     finally:
         ladder.players.end()
     return found
@@ -304,7 +292,7 @@ def _plain(asked: Asked) -> dict[str, Any]:
 
 def _asked(folder: Path) -> tuple[Asked, str]:
     """What the plan in `folder` is of, and its hash."""
-    data, digest = _ERRAND.asked(folder)
+    data, digest = ERRAND.asked(folder)
     try:
         texts = {name: tuple(data[name]) for name in
                  ("goals", "vary", "prices", "minimise", "maximise", "seeds")}  # fmt: skip
@@ -313,7 +301,7 @@ def _asked(folder: Path) -> tuple[Asked, str]:
             evaluations=data["evaluations"], plan_seed=data["plan_seed"], few=data.get("few"),
         ), digest  # fmt: skip
     except (LookupError, TypeError) as fault:
-        raise _ERRAND.spoilt(folder, fault) from fault
+        raise ERRAND.spoilt(folder, fault) from fault
 
 
 # --- the search -----------------------------------------------------------------------------------
@@ -356,6 +344,8 @@ def _steps(ladder: Ladder) -> tuple[Candidate | None, list[Step]]:
             break
         beside = ladder.space.beside(chosen.point)
         points = [point for _, point in beside]
+        new = sum(point not in ladder.seen for point in points)
+        ladder.means.progress(len(ladder.seen), len(ladder.seen) + new)
         ladder.evaluate(points, step=True)
         better = choose(ladder)
         if better is chosen or not left:
@@ -402,7 +392,7 @@ def _write(found: Planned, ladder: Ladder, means: Means) -> None:
     run_folder.make(folder / FRONT, "--out")
     for name, each in found.files.items():
         run_folder.write(folder / name, _topology(each, found, ladder, means))
-    told = (folder / _ERRAND.file).read_text("utf-8")
+    told = (folder / ERRAND.file).read_text("utf-8")
     run_folder.write(folder / PAGE, plan_page.render(found.page(), asked=told))
     text = json.dumps(found.as_json(), indent=2, ensure_ascii=False) + "\n"
     run_folder.write(folder / RESULT, text)

@@ -7,21 +7,32 @@ objective.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from math import inf
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
 
 from hetsim.report.numbers import SPACE, count, significant
+from hetsim.report.parallel import brief
 from hetsim.study import axes as _axes
+from hetsim.study import rows as _rows
+from hetsim.study.errand import Errand
 from hetsim.study.explain import Sheet, Table
 from hetsim.study.front import front as front_of
 from hetsim.study.goals import QUANTITIES, Goal
 from hetsim.study.ladder import RUNGS, Candidate, Ladder
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+ERRAND = Errand(
+    "plan", "plan.yaml", 'hetsim plan TOPOLOGY --goal "time<=4 h" --vary KEY=A,B --out DIR'
+)
 EVALUATIONS, PAGE, RESULT, FRONT = "evaluations.parquet", "plan.html", "plan.json", "front"
 COLUMNS = {
     "price": "price", "accuracy": "accuracy", "time": "time_s", "energy": "energy_j",
@@ -29,11 +40,14 @@ COLUMNS = {
     "battery_end": "battery_end", "dropouts": "dropouts", "excluded": "excluded",
 }  # fmt: skip
 """Columns of the table by quantity; `battery_end` and `dropouts` are shares."""
+_TYPES = {"step": "bool", "seeds": "int64"} | dict.fromkeys(
+    ("status", "rung", "why", "spec_hash", "trace_hash"), "string"
+)
+"""Of the columns that are no numbers, but for those of the keys."""
 _SHOWN = 12
 """Rows of the front in the terminal."""
 _BOTH = 24
 """Letters up to which a step is told with what it leads away from."""
-_GROUP = re.compile(r"fleet[.\[]([A-Za-z_][^\]]*)\]?")
 _RUNGS = {
     "none": "refused", "price": "priced alone", "cost": "costed without learning",
     "few": "played for a few rounds", "full": "played to the end",
@@ -53,9 +67,11 @@ class Step:
     to: Candidate
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Planned:
     """A finished plan.
+
+    Its frames are made when they are first asked for, and once.
 
     Attributes:
         name: of the topology.
@@ -81,10 +97,10 @@ class Planned:
     objectives: tuple[str, ...]
     exact: bool
     size: float
-    candidates: tuple[Candidate, ...] = field(repr=False)
-    front: tuple[Candidate, ...] = field(repr=False)
+    candidates: tuple[Candidate, ...]
+    front: tuple[Candidate, ...]
     chosen: Candidate | None
-    steps: tuple[Step, ...] = field(repr=False)
+    steps: tuple[Step, ...]
     free: tuple[str, ...]
     seeds: int
     played: int
@@ -142,21 +158,42 @@ class Planned:
 
     def write_table(self, file: BinaryIO) -> None:
         """Write the rows as a Parquet file; equal rows give equal bytes."""
-        import pyarrow as pa
-        import pyarrow.parquet as pq
+        _rows.write(file, self.rows(), ("configuration", *self.keys), _TYPES)
 
-        rows = self.rows()
-        texts = ("status", "rung", "why", "spec_hash", "trace_hash")
-        kinds = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string()}
-        fixed = {"configuration": pa.int64(), "step": pa.bool_(), "seeds": pa.int64()}
-        fixed |= dict.fromkeys(texts, pa.string())
-        types = {
-            name: kinds[type(rows[0][name])] if name in self.keys else fixed.get(name, pa.float64())
-            for name in rows[0]
-        }
-        arrays = [pa.array([row[name] for row in rows], kind) for name, kind in types.items()]
-        table = pa.Table.from_arrays(arrays, schema=pa.schema(list(types.items())))
-        pq.write_table(table, file, compression="zstd")
+    # --- for notebooks ----------------------------------------------------------------------------
+
+    @cached_property
+    def configurations(self) -> pd.DataFrame:
+        """One row a configuration that was looked at; columns of `evaluations.parquet`."""
+        return _rows.frame(self.rows(), ("configuration", *self.keys), _TYPES)
+
+    @cached_property
+    def pareto(self) -> pd.DataFrame:
+        """The rows of the front by their files, the chosen one first."""
+        return self._picked(self.front, "file", list(self.files))
+
+    @cached_property
+    def nearby(self) -> pd.DataFrame:
+        """The rows one step from the chosen one by what the step is, with `<objective>_change`.
+
+        A change is a share of what it was: 0.25 for a quarter more.
+        """
+        words = [self.step_words(step) for step in self.steps]
+        found = self._picked([step.to for step in self.steps], "step", words)
+        changes = [self.changes(step) for step in self.steps]
+        for name in self.objectives:
+            found[f"{name}_change"] = np.array([change[name] for change in changes], np.float64)
+        return found
+
+    def _picked(self, some: Sequence[Candidate], title: str, names: Sequence[str]) -> pd.DataFrame:
+        """Rows of some configurations under names of their own."""
+        places = [self.candidates.index(each) for each in some]
+        found = self.configurations.drop(columns="step").iloc[places].copy()
+        found.insert(0, title, list(names))
+        return found.set_index(title)
+
+    def __repr__(self) -> str:
+        return f"<plan {self.name} in {self.folder}: {self.words()[0]}>"
 
     # --- words ------------------------------------------------------------------------------------
 
@@ -199,27 +236,31 @@ class Planned:
                 f"The {cheapest}: {self._at(self.chosen)}."
             )
         else:
+            nothing = f"None of {count(self.size, 'configuration')} meets all goals."
             answer = (
-                "Nothing that was looked at meets all goals. The nearest miss: "
-                f"{self._at(self.chosen)}; its {'; '.join(self._missed(self.chosen))}."
+                f"{nothing if self.exact else 'Nothing that was looked at meets all goals.'} "
+                f"The nearest miss: {self._at(self.chosen)}; "
+                f"its {'; '.join(self._missed(self.chosen))}."
             )
-        return [answer.replace(SPACE, " "), self._looked()]
+        which, came = self.looked()
+        looked = f"Looked at: {count(len(self.candidates), 'configuration')} ({which}): {came}"
+        return [answer.replace(SPACE, " "), looked.replace(SPACE, " ")]
 
     def _at(self, each: Candidate) -> str:
         settings = ", ".join(map("=".join, zip(self.keys, each.point, strict=True)))
         told = ", ".join(f"{name} {_shown(name, each.values[name])}" for name in self._told(each))
         return f"{settings} ({told})"
 
-    def _looked(self) -> str:
-        came = ", ".join(f"{count(of)} {_RUNGS[rung]}" for rung, of in self.counts().items())
-        space = "all that there are" if self.exact else (
+    def looked(self) -> tuple[str, str]:
+        """Which configurations were looked at, and how far each came, in words."""
+        which = "all that there are" if self.exact else (
             "ranges have no end of them" if self.size == inf else f"of {count(self.size)}"
         )  # fmt: skip
+        if stepped := sum(each.step for each in self.candidates):
+            which += f"; {count(stepped)} as steps from the best"
+        came = ", ".join(f"{count(of)} {_RUNGS[rung]}" for rung, of in self.counts().items())
         front = "is exact" if self.exact else "is what was found"
-        return (
-            f"Looked at: {count(len(self.candidates), 'configuration')} ({space}): {came}. "
-            f"The front {front}."
-        ).replace(SPACE, " ")
+        return which, f"{came}. The front {front}."
 
     def changes(self, step: Step) -> dict[str, float | None]:
         """What a step does to each objective, as a share of what it was."""
@@ -230,6 +271,14 @@ class Planned:
             changes[name] = new / old - 1.0 if step.to.whole and old and new is not None else None
         return changes
 
+    def _change(self, step: Step, name: str, share: float | None) -> str:
+        """A change as a share; of what was nothing, in its own unit."""
+        assert self.chosen is not None
+        old, new = self.chosen.values.get(name), step.to.values.get(name)
+        if share is None and step.to.whole and old == 0.0 and new is not None:
+            return f"+{_shown(name, new)}" if new else _percent(0.0)
+        return _percent(share)
+
     def step_words(self, step: Step) -> str:
         """A step in words: "2 more pi4", "governor schedutil → powersave"."""
         assert self.chosen is not None
@@ -237,7 +286,8 @@ class Planned:
         old, new = self.chosen.point[place], step.to.point[place]
         if key.endswith(".count") and old.isdecimal() and new.isdecimal():
             more = int(new) - int(old)
-            return f"{abs(more)} {'more' if more > 0 else 'fewer'} {_counted(key)}"
+            return f"{abs(more)} {'more' if more > 0 else 'fewer'} {_axes.counted(key)}"
+        old, new = brief(old), brief(new)
         return f"{key} {old} → {new}" if len(old) + len(new) <= _BOTH else f"{key} {new}"
 
     # --- for others -------------------------------------------------------------------------------
@@ -273,14 +323,15 @@ class Planned:
 
     def page(self) -> dict[str, Any]:
         """What the page is made of."""
+        which, came = self.looked()
         return {
             **self.as_json(), "columns": [COLUMNS[name] for name in self.objectives],
             "limits": [
                 {"column": COLUMNS[goal.quantity], "limit": goal.limit, "high": goal.about.high,
-                 "text": str(goal)}
+                 "text": str(goal).replace("<=", "≤").replace(">=", "≥")}
                 for goal in self.goals if goal.within is None
             ],
-            "words": self.words(), "rows": self.rows(),
+            "how": f"{which[0].upper()}{which[1:]}: {came}", "rows": self.rows(),
         }  # fmt: skip
 
     def sheet(self) -> Sheet:
@@ -291,6 +342,7 @@ class Planned:
         if self.seeds > 1:
             text.append(f"Of {self.seeds} seeds the worst counts.")
         text.append(f"Written to {self.folder}: {PAGE}, {EVALUATIONS}, {RESULT}, {FRONT}/")
+        text += filter(None, [ERRAND.left(self.folder).replace(SPACE, " ")])
         tables = [self._front_table()] if self.front else []
         if self.steps:
             tables.append(self._steps_table())
@@ -302,7 +354,7 @@ class Planned:
                   if len({each.point[place] for _, each in shown}) > 1]  # fmt: skip
         rows = [
             (
-                name, *(each.point[place] for place in varied),
+                name, *(brief(each.point[place]) for place in varied),
                 *(_shown(o, each.values.get(o)) for o in self.objectives),
                 "all" if each.meets(self.goals) else "; ".join(self._missed(each)),
             )
@@ -315,13 +367,14 @@ class Planned:
                 if place not in varied]  # fmt: skip
         if same and len(shown) > 1:
             title += f"; all with {', '.join(same)}"
-        keys = (self.keys[place] for place in varied)
-        return Table(title, ("", *keys, *self.objectives, "meets"), rows)
+        heads = _axes.heads([self.keys[place] for place in varied])
+        return Table(title, ("", *heads, *self.objectives, "meets"), rows)
 
     def _steps_table(self) -> Table:
         rows = [
             (
-                self.step_words(step), *map(_percent, self.changes(step).values()),
+                self.step_words(step),
+                *(self._change(step, name, share) for name, share in self.changes(step).items()),
                 "all" if step.to.meets(self.goals)
                 else _first_line(step.to.failed) or "; ".join(self._missed(step.to)),
             )
@@ -349,15 +402,6 @@ def put_together(
         chosen=chosen, steps=tuple(steps), free=tuple(free), seeds=len(ladder.seeds),
         played=ladder.played,
     )  # fmt: skip
-
-
-def _counted(key: str) -> str:
-    """What a key counts: "pi" for "fleet[pi].count"."""
-    thing = key.removesuffix(".count")
-    group = _GROUP.fullmatch(thing)
-    if group:
-        return group[1]
-    return "gateway" if thing == "gateways" else thing.removeprefix("network.nodes.")
 
 
 def _first_line(text: str) -> str:

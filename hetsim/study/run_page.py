@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from hetsim.core.errors import SpecError, si
+from hetsim.core.errors import CAUSES, SpecError
 from hetsim.core.table import largest
 from hetsim.core.trace import Trace
 from hetsim.report import chain, files, waste
-from hetsim.report.answers import answers
-from hetsim.report.numbers import score
+from hetsim.report.answers import answers, lost
+from hetsim.report.numbers import SPACE, duration, joules, score, size
+from hetsim.report.participation import RARE
 from hetsim.study.explain import Sheet, Table
 
 
@@ -41,15 +42,21 @@ def run_page(folder: Path) -> Sheet:
         _groups("By how rare the labels are", "devices with", summary["fairness"]["by_labels"]),
         _nodes(trace),
     ]
-    return Sheet(f"Run {folder.name}", [], [table for table in tables if table.rows])
+    return Sheet(f"Run {folder.name}", [], [_plain(table) for table in tables if table.rows])
+
+
+def _plain(table: Table) -> Table:
+    """The table with ordinary spaces between numbers and units."""
+    rows = [tuple(cell.replace(SPACE, " ") for cell in row) for row in table.rows]
+    return Table(table.title, table.columns, rows)
 
 
 def _kinds(trace: Trace) -> Table:
-    joules = trace.summary["energy_j"]
-    total = joules["total"] or 1.0
+    kinds = trace.summary["energy_j"]
+    total = kinds["total"] or 1.0
     rows = [
-        (kind, f"{si(spent)}J", f"{spent / total:.1%}")
-        for kind, spent in sorted(joules.items(), key=lambda item: -item[1])
+        (kind, joules(spent), f"{spent / total:.1%}")
+        for kind, spent in sorted(kinds.items(), key=lambda item: -item[1])
         if spent
     ]
     return Table("Where the joules went", ("kind", "energy", "share"), rows)
@@ -57,27 +64,33 @@ def _kinds(trace: Trace) -> Table:
 
 def _blame(told: Mapping[str, Any]) -> Table:
     rows = [
-        (chain.WORDS[kind], f"{si(part['seconds'])}s", f"{part['share']:.1%}", chain.MEANINGS[kind])
+        (
+            chain.WORDS[kind], duration(part["seconds"]), f"{part['share']:.1%}",
+            chain.MEANINGS[kind],
+        )
         for kind, part in sorted(told["kinds"].items(), key=lambda item: -item[1]["seconds"])
         if part["seconds"]
-    ]
+    ]  # fmt: skip
     columns = ("kind", "on the critical path", "share", "what it is")
     return Table("What held the rounds up", columns, rows)
 
 
 def _held_up(told: Mapping[str, Any]) -> Table:
     rows = [
-        (row["device"], chain.WORDS[row["kind"]], f"{si(row['seconds'])}s", f"{row['share']:.1%}")
+        (
+            row["device"], chain.WORDS[row["kind"]], duration(row["seconds"]),
+            f"{row['share']:.1%}",
+        )
         for row in told["top"]
-    ]
+    ]  # fmt: skip
     return Table("Who held them up", ("node", "kind", "on the critical path", "share"), rows)
 
 
 def _what_if(summary: Mapping[str, Any]) -> Table:
     rows = [
         (
-            f"{row['change']} of {row['device']}", f"{si(row['simulated_s_at_least'])}s",
-            f"{si(row['saves_at_most_s'])}s", f"{row['saves_at_most_s'] / simulated:.0%}",
+            f"{row['change']} of {row['device']}", duration(row["simulated_s_at_least"]),
+            duration(row["saves_at_most_s"]), f"{row['saves_at_most_s'] / simulated:.0%}",
         )
         for row in summary["what_if"]
         if (simulated := summary["simulated_s"])
@@ -95,8 +108,8 @@ def _wasted(wasted: Mapping[str, Any]) -> Table:
     every = [("all wasted work", wasted), *causes] if causes else []
     rows = [
         (
-            cause, str(part["participations"]), _with_share(part, of, "seconds", "s"),
-            _with_share(part, of, "energy_j", "J"), _with_share(part, of, "bytes", "B"),
+            cause, str(part["participations"]), _with_share(part, of, "seconds", duration),
+            _with_share(part, of, "energy_j", joules), _with_share(part, of, "bytes", size),
             waste.WORDS.get(cause, ""),
         )
         for cause, part in every
@@ -105,15 +118,17 @@ def _wasted(wasted: Mapping[str, Any]) -> Table:
     return Table("Updates that were never used", columns, rows)
 
 
-def _with_share(part: Mapping[str, Any], of: Mapping[str, Any], key: str, unit: str) -> str:
+def _with_share(
+    part: Mapping[str, Any], of: Mapping[str, Any], key: str, told: Callable[[float], str]
+) -> str:
     whole = of[key]
-    return f"{si(part[key])}{unit}" + (f" ({part[key] / whole:.1%})" if whole else "")
+    return told(part[key]) + (f" ({part[key] / whole:.1%})" if whole else "")
 
 
 def _groups(title: str, of: str, groups: list[dict[str, Any]]) -> Table:
     rows: list[tuple[str, ...]] = [
         (
-            str(_LABELS.get(row["group"], row["group"])), str(row["devices"]),
+            str(RARE.get(row["group"], row["group"])), str(row["devices"]),
             f"{row['share_of_samples']:.1%}", str(row["asked"]), str(row["updates_used"]),
             f"{row['share_of_updates']:.1%}", score(row["expected_accuracy"]),
         )
@@ -133,20 +148,18 @@ def _nodes(trace: Trace) -> Table:
     )  # fmt: skip
     rows = [
         (row["device"], row["role"], row["profile"], str(row["rounds_done"]),
-         f"{si(row['energy_j'])}J", f"{si(row['active_j'])}J", _fate(row))
+         joules(row["energy_j"]), joules(row["active_j"]), _fate(row))
         for row in nodes
     ]  # fmt: skip
     columns = ("node", "role", "profile", "rounds", "energy", "above idle", "what happened")
-    return Table("Nodes", columns, rows)
+    some = f": the {_LISTED} of {len(trace.devices):,} that drew most"
+    return Table("Nodes" + some * (len(rows) < len(trace.devices)), columns, rows)
 
 
 def _fate(row: Mapping[str, Any]) -> str:
     if row["excluded"]:
         return str(row["excluded"])
-    lost = [f"{row[key]} x {key.removeprefix('dropped_')}" for key in row
-            if key.startswith("dropped_") and row[key]]  # fmt: skip
-    return ", ".join(lost)
+    return ", ".join(lost({cause: row[f"dropped_{cause}"] for cause in CAUSES}))
 
 
-_LISTED = 2_000
-_LABELS = {"rare": "rare labels", "usual": "usual labels"}
+_LISTED = 500

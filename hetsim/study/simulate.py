@@ -22,9 +22,9 @@ from pathlib import Path
 from threading import current_thread, main_thread
 from time import monotonic
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from hetsim.core.errors import HetsimError, Interrupted, SpecError, Stuck
+from hetsim.core.errors import HetsimError, Interrupted, SpecError, Stuck, UnknownName
 from hetsim.core.quantities import Bytes
 from hetsim.core.registry import EXECUTORS
 from hetsim.core.trace import Progress, Trace
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
+Against = Literal["time", "joules"]
+"""What accuracy can be drawn against."""
 _HOST, _PROVENANCE = "host.json", "provenance.json"
 _EXECUTOR = "inline"
 """Who computes unless somebody else is named."""
@@ -140,14 +142,14 @@ class Result:
             raise SpecError("no node did any work", remedy="Look at `notes` for the reasons.")
         return drawn(timeline.figure(self.trace), theme)
 
-    def plot_accuracy(
-        self, against: Literal["time", "joules"] = "time", theme: Theme = "light"
-    ) -> go.Figure:
+    def plot_accuracy(self, against: Against = "time", theme: Theme = "light") -> go.Figure:
         """Accuracy against simulated time, or against the energy of all nodes, as on the page.
 
         Raises:
-            SpecError: the model was not evaluated.
+            SpecError: the model was not evaluated, or it is to be drawn against something else.
         """
+        if against not in (known := get_args(Against)):
+            raise UnknownName("axis", against, known, where="plot_accuracy")
         if all(row["accuracy"] is None for row in self.trace.rounds):
             raise SpecError(
                 f"no accuracy: {unscored(self.summary)}",
@@ -230,6 +232,16 @@ def run(
     return replace(result, folder=folder)
 
 
+def read(folder: Path | str) -> Result:
+    """A finished run, from its folder.
+
+    Raises:
+        HetsimError: the folder is unfinished or a file of it is damaged.
+    """
+    folder = Path(folder)
+    return Result(trace=files.read(folder), folder=folder, host=_host(folder))
+
+
 def resume(
     folder: Path,
     *,
@@ -276,7 +288,7 @@ def _go_on(work: Path, topology: str | Path | Spec | None, settings: Settings) -
                 remedy="Leave the topology out, or give another folder.",
             )
     if run_folder.is_complete(work):
-        return Result(trace=files.read(work))
+        return read(work)
     _refuse_what_has_changed(scenario, work)
     run_folder.tidy(work)
     run_folder.write(work / _HOST, _json(_how(settings)))
@@ -401,12 +413,7 @@ def _how(settings: Settings) -> dict[str, Any]:
 
 def _as_begun(folder: Path, settings: Settings) -> Settings:
     """`settings`, completed by those the run in `folder` was begun with."""
-    try:
-        begun = json.loads((folder / _HOST).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return settings
-    if not isinstance(begun, dict):
-        return settings
+    begun = _host(folder)
     executor, workers = settings.executor or begun.get("executor"), settings.workers
     if executor == begun.get("executor"):
         workers = workers or begun.get("workers")
@@ -419,6 +426,15 @@ def _as_begun(folder: Path, settings: Settings) -> Settings:
         no_store=settings.no_store or (not settings.store and begun.get("no_store", False)),
         report=settings.report and begun.get("report", True),
     )
+
+
+def _host(folder: Path) -> dict[str, Any]:
+    """What `host.json` says; nothing if it cannot be read, for no result hangs on it."""
+    try:
+        told = json.loads((folder / _HOST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return told if isinstance(told, dict) else {}
 
 
 def _refuse_what_has_changed(scenario: Scenario, folder: Path) -> None:

@@ -22,8 +22,6 @@ Point = tuple[str, ...]
 
 _GATEWAYS = "gateways.count"
 _COUNT = ".count"
-_MOST_LISTED = 1000
-"""Whole numbers up to which a range is the same as the list of its numbers."""
 _STEPS = 10
 """Steps into which a range is divided where a step along it is asked for."""
 _AMOUNT = re.compile(r"([-+]?[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)\s*([^\d\s]\S*)?")
@@ -188,11 +186,8 @@ def _dimension(found: Axis | Range) -> Dimension:
         order = sorted(range(len(amounts)), key=amounts.__getitem__)
         values = tuple(found.values[place] for place in order)
         return Choice(key=found.key, values=values, ordered=True)
-    numbers = int(found.high - found.low) + 1
-    if not found.whole or numbers > _MOST_LISTED:
-        return Scale(found)
-    values = tuple(str(int(found.low) + step) for step in range(numbers))
-    return Choice(key=found.key, values=values, ordered=True)
+    listed = found.listed
+    return Choice(key=found.key, values=listed, ordered=True) if listed else Scale(found)
 
 
 def _amounts(texts: Sequence[str]) -> list[float] | None:

@@ -14,7 +14,7 @@ from hetsim.core.errors import si
 from hetsim.report.numbers import SPACE, duration, quantity, size
 from hetsim.spec import units
 from hetsim.spec.schema import Spec, load_topology
-from hetsim.spec.world import Member, Scenario, resolve
+from hetsim.spec.world import MANY, Member, Scenario, resolve
 from hetsim.study.estimate import Estimate, Figure, Kind
 from hetsim.study.explain import Sheet, Table
 
@@ -22,7 +22,8 @@ _TITLES = {
     "updates_asked": "updates asked", "updates_computed": "of them used",
     "evaluations": "evaluations", "work": "operations", "learning_time": "learning",
     "simulation_time": "all else", "host_time": "together", "events": "events",
-    "memory": "host memory", "store": "store", "bytes_round": "sent a round",
+    "memory": "host memory", "store": "store", "files": "other files",
+    "bytes_round": "sent a round",
 }  # fmt: skip
 
 
@@ -114,13 +115,12 @@ def _played(estimate: Estimate) -> Iterator[str]:
         yield "No device can hold what a round asks of it: a run would stop at once."
     yield (
         "Seconds below are of one core, from speeds that were measured on another computer (AMD "
-        "EPYC with AVX-512, torch 2.13): an order of magnitude. Counts are of all rounds."
+        "EPYC with AVX-512, torch 2.13, nothing else to do). Counts are of all rounds."
     )
-    if estimate.in_columns:
-        yield (
-            "The fleet is played in columns if all of it can be, or device by device; the run "
-            "says which."
-        )
+    if not estimate.one_by_one:
+        yield "The fleet is played in columns, not device by device."
+    elif estimate.devices >= MANY:
+        yield f"The fleet is played device by device, not in columns: {estimate.one_by_one}."
 
 
 def _task(scenario: Scenario) -> str:

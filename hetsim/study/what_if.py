@@ -9,22 +9,28 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from shlex import quote
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from hetsim.core.errors import HetsimError, Interrupted, SpecError
+from hetsim.core.errors import Interrupted, SpecError
 from hetsim.core.files import placed
 from hetsim.report import sweep_page
+from hetsim.report.numbers import SPACE, count
+from hetsim.report.parallel import brief
 from hetsim.study import axes as _axes
 from hetsim.study import folder as run_folder
 from hetsim.study import outcome as _outcome
+from hetsim.study import rows as _rows
 from hetsim.study.axes import Axes
 from hetsim.study.campaign import Identified, Known, Variant, answers, identified
-from hetsim.study.errand import Errand
+from hetsim.study.errand import Errand, Means
 from hetsim.study.explain import Sheet, Table
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 POINTS, PAGE = "points.parquet", "sweep.html"
 _ERRAND = Errand("sweep", "sweep.yaml", "hetsim sweep TOPOLOGY --grid KEY=A,B --out DIR")
@@ -65,50 +71,32 @@ class Asked:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Means:
-    """How a sweep is played on this host; nothing here changes a result.
-
-    Attributes:
-        jobs: processes; None for this one, or for all of a cluster.
-        ray: whether they are those of a Ray cluster.
-        data: folder of data sets.
-        store: folder of learned values; None for one inside the sweep's.
-        progress: told how many points are done, of how many.
-        note: told once what `--set` would tell of a point.
-    """
-
-    jobs: int | None = None
-    ray: bool = False
-    data: Path | None = None
-    store: Path | None = None
-    progress: Callable[[int, int], None] = lambda done, of: None
-    note: Callable[[str], None] = lambda text: None
-
-    def after(self, begun: Mapping[str, Any]) -> Means:
-        """The same, with data and store where the errand was begun where it names none."""
-        data, store = (Path(path) if (path := begun.get(name)) else None
-                       for name in ("data", "store"))  # fmt: skip
-        return replace(self, data=self.data or data, store=self.store or store)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Swept:
     """A finished sweep.
+
+    Its frame is made when it is first asked for, and once.
 
     Attributes:
         name: of the topology.
         folder: where it is.
         axes: keys of the axes.
         rows: of `points.parquet`.
-        played: runs that were played this time; the others were kept.
+        played: runs that were played this time.
+        kept: runs that were kept from before.
     """
 
     name: str
     folder: Path
     axes: tuple[str, ...]
-    rows: list[dict[str, Any]] = field(repr=False)
+    rows: list[dict[str, Any]]
     played: int
+    kept: int
+
+    @cached_property
+    def points(self) -> pd.DataFrame:
+        """One row a point: its axes, then its results; columns of `points.parquet`."""
+        return _rows.frame(self.rows, ("point", *self.axes), _outcome.TYPES)
 
     @property
     def failed(self) -> int:
@@ -120,6 +108,10 @@ class Swept:
         having = [row for row in self.rows if row[column] is not None]
         sign = -1.0 if highest else 1.0
         return min(having, key=lambda row: sign * row[column], default=None)
+
+    def __repr__(self) -> str:
+        over = ", ".join(self.axes)
+        return f"<sweep {self.name} in {self.folder}: {len(self.rows)} points over {over}>"
 
     def as_json(self) -> dict[str, Any]:
         """What `--json` prints."""
@@ -138,20 +130,24 @@ class Swept:
             "fewest joules": self.best("energy_j"),
             "most accurate": self.best("best_accuracy", highest=True),
         }
+        shown = {"simulated_s": "time", "energy_j": "energy", "best_accuracy": "best accuracy"}
+        if found["most accurate"] is None:
+            del shown["best_accuracy"]
         table = [
             (
-                title, str(row["point"]), ", ".join(f"{key}={row[key]}" for key in self.axes),
-                sweep_page.shown("simulated_s", row["simulated_s"]),
-                sweep_page.shown("energy_j", row["energy_j"]),
-                sweep_page.shown("best_accuracy", row["best_accuracy"]),
+                title, str(row["point"]), *(brief(str(row[key])) for key in self.axes),
+                *(sweep_page.shown(column, row[column]) for column in shown),
             )
             for title, row in found.items() if row is not None
         ]  # fmt: skip
-        text = [f"{len(self.rows)} points, {self.played} runs played now."]
+        text = [f"{count(len(self.rows), 'point')}; {count(self.played, 'run')} played now"
+                f"{f', {count(self.kept)} kept from before' if self.kept else ''}."]  # fmt: skip
         if self.failed:
-            text.append(f"{self.failed} points could not go on: column `failed` says why.")
-        text.append(f"Written to {self.folder}: {POINTS}, {PAGE}")
-        columns = ("", "point", "at", "time", "energy", "best accuracy")
+            failed = count(self.failed, "point")
+            text.append(f"{failed} could not go on: column `failed` says why.")
+        text += [f"Written to {self.folder}: {POINTS}, {PAGE}", _ERRAND.left(self.folder)]
+        columns = ("", "point", *_axes.heads(self.axes), *shown.values())
+        text = [line.replace(SPACE, " ") for line in text if line]
         return Sheet(f"Sweep of {self.name}", text, [Table("", columns, table)] if table else [])
 
 
@@ -201,11 +197,7 @@ def _sweep(asked: Asked, out: Path | None, means: Means, begun: str | None) -> S
     for text in dict.fromkeys(note for run in runs for note in run.notes):
         means.note(text)
     digest = _digest(axes, points, runs)
-    if begun is not None and begun != digest:
-        raise HetsimError(
-            f"{out}: the topology, a profile or the data changed since the sweep was begun\n"
-            "    Put it back as it was, or sweep again into another --out folder."
-        )
+    _ERRAND.check_same(out, begun, digest)
     name = runs[0].title
     folder = out or Path("runs") / f"sweep-{name}-{digest[:8]}"
     _ERRAND.begin(
@@ -219,23 +211,19 @@ def _sweep(asked: Asked, out: Path | None, means: Means, begun: str | None) -> S
         first, done = now if first < 0 else first, now
         means.progress(now, of)
 
-    try:
+    different = len({run.key for run in runs})
+    with _ERRAND.under_way(folder, lambda: f"{done} of {different} runs are kept"):
         found = answers(
             runs, _outcome.outcome, work=folder, store=means.store, data=means.data,
             workers=means.jobs, ray=means.ray, known=known, failures=True, progress=count,
         )  # fmt: skip
-    except (KeyboardInterrupt, Interrupted) as stop:
-        of = len({run.key for run in runs})
-        raise Interrupted(
-            f"interrupted: {done} of {of} runs are kept. Go on with: "
-            f"python -m hetsim sweep --resume {quote(str(folder))}"
-        ) from stop
-    rows = _outcome.rows(_axes.columns(axes.keys, points), runs, found)
-    with placed(folder / POINTS) as file:
-        _outcome.write(file, axes.keys, rows)
-    told = (folder / _ERRAND.file).read_text("utf-8")
-    run_folder.write(folder / PAGE, sweep_page.render(name, axes.keys, rows, asked=told))
-    return Swept(name=name, folder=folder, axes=axes.keys, rows=rows, played=done - first)
+        rows = _outcome.rows(_axes.columns(axes.keys, points), runs, found)
+        with placed(folder / POINTS) as file:
+            _rows.write(file, rows, ("point", *axes.keys), _outcome.TYPES)
+        told = (folder / _ERRAND.file).read_text("utf-8")
+        run_folder.write(folder / PAGE, sweep_page.render(name, axes.keys, rows, asked=told))
+    return Swept(name=name, folder=folder, axes=axes.keys, rows=rows, played=done - first,
+                 kept=first)  # fmt: skip
 
 
 def _identified(

@@ -23,7 +23,8 @@ import simpy
 
 from hetsim.core.cost import Cost
 from hetsim.sim.columns import Array, Party
-from hetsim.sim.fleet import Cell, Fleet, Population, Rows
+from hetsim.sim.fleet import Fleet
+from hetsim.sim.population import Cell, Population, Rows
 from hetsim.sim.requests import Compute, Transfer
 from hetsim.spec.profile import load_profile
 

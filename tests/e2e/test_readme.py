@@ -53,6 +53,14 @@ def test_output_is_what_the_main_job_prints(
     assert _rounded(printed) == _rounded(found["shown"])
 
 
+def test_what_is_printed_is_printed_by_what_is_shown(readme: str) -> None:
+    shown = re.findall(r"```sh\n(.*?)```", readme, re.S)
+    lines = [line for block in shown for line in block.replace("\\\n", "").splitlines()]
+    commands = [shlex.split(line.split("&& .venv/bin/python -m ")[-1]) for line in lines]
+    for found in OUTPUT.finditer(readme):
+        assert shlex.split(found["command"]) in commands
+
+
 @pytest.mark.slow
 def test_output_is_what_the_plan_prints(
     readme: str, repo: Path, tmp_path: Path, update_golden: bool

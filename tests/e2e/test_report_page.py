@@ -92,7 +92,7 @@ class Browser:
         return [entry["message"] for entry in self.call("POST", "/se/log", type="browser")]
 
     def open(self, page: Path, width: int, theme: str) -> None:
-        """Load `page` in a window of `width` CSS pixels."""
+        """Load `page` in a window of `width` CSS pixels, and wait for its script to have run."""
         self.tool(
             "Emulation.setDeviceMetricsOverride",
             width=width, height=900, deviceScaleFactor=1, mobile=width < 600,
@@ -100,6 +100,7 @@ class Browser:
         self.tool("Emulation.setScrollbarsHidden", hidden=True)  # pictures have none either
         self.paint(theme)
         self.call("POST", "/url", url=page.as_uri())
+        assert self.changed("window.hetsim === undefined", True)
 
     def paint(self, theme: str) -> None:
         """Prefer the light or the dark theme."""
@@ -297,10 +298,70 @@ def test_a_table_is_sorted_by_a_click(browser: Browser, pages: dict[str, Path]) 
     numbers = [float(cell) for cell in hottest if cell != "–"]
     assert hottest[: len(numbers)] != hottest[-len(numbers) :]
     assert all(cell == "–" for cell in hottest[len(numbers) :])
-    names = click("Device")
+    names = click("Node")
     assert names[0] < names[-1]
-    assert click("Device") == names[::-1]
-    assert browser.ask(f"{head.format('Device')}.ariaSort") == "descending"
+    assert click("Node") == names[::-1]
+    assert browser.ask(f"{head.format('Node')}.ariaSort") == "descending"
+
+
+@pytest.mark.slow
+def test_a_table_is_sorted_from_the_keyboard(browser: Browser, pages: dict[str, Path]) -> None:
+    browser.open(pages["usual"], 1280, "light")
+    button = "document.querySelector('#devices th button')"
+    browser.ask(f"{button}.focus()")
+    assert browser.ask("document.activeElement.matches('#devices th:first-child button')")
+    for key in ("Tab", "Enter"):
+        for kind in ("rawKeyDown", "char", "keyUp") if key == "Enter" else ("keyDown", "keyUp"):
+            code, typed = {"Tab": (9, ""), "Enter": (13, "\r")}[key]
+            browser.tool(
+                "Input.dispatchKeyEvent",
+                type=kind, key=key, code=key, windowsVirtualKeyCode=code, text=typed,
+            )  # fmt: skip
+    focus = "document.activeElement"
+    assert browser.ask(f"{focus}.closest('th').innerText.startsWith('Energy')")
+    assert browser.ask(f"{focus}.closest('th').ariaSort") == "descending"
+    assert browser.ask(f"getComputedStyle({focus}).outlineStyle") == "solid"
+
+
+@pytest.mark.slow
+def test_a_click_on_a_bar_chooses_its_node(browser: Browser, pages: dict[str, Path]) -> None:
+    browser.open(pages["usual"], 1280, "light")
+    chosen = "(s => s.options[s.value].text)(document.getElementById('counter-node'))"
+    label, name = next(
+        pair for pair in browser.ask("Object.entries(window.hetsim.page.timeline)")
+        if pair[1] != browser.ask(chosen) and pair[1] != "server"
+    )  # fmt: skip
+    browser.ask(
+        "document.getElementById('plot-timeline').emit('plotly_click', "
+        f"{{points: [{{y: {json.dumps(label)}}}]}})"
+    )
+    assert browser.ask(chosen) == name
+    assert browser.complaints() == []
+
+
+@pytest.mark.slow
+def test_paper_is_light_and_holds_whole_figures(browser: Browser, pages: dict[str, Path]) -> None:
+    browser.open(pages["usual"], 1280, "dark")
+    ink = "getComputedStyle(document.body).color"
+    widths = "[...document.querySelectorAll('.plot .main-svg')].map(s => s.clientWidth)"
+    dark, wide = browser.ask(ink), browser.ask(widths)
+    assert max(wide) > 700
+    browser.ask("dispatchEvent(new Event('beforeprint'))")
+    assert browser.ask(ink) == "rgb(23, 27, 33)"
+    assert max(browser.ask(widths)) <= 700
+    line = "document.querySelector('#plot-accuracy-time .lines path').style.stroke"
+    assert browser.ask(line) == "rgb(0, 114, 178)"
+    flow = "[...document.querySelectorAll('.sankey-link')].map(p => getComputedStyle(p).opacity)"
+    assert set(browser.ask(flow)) == {"1"}
+    assert browser.ask("getComputedStyle(document.querySelector('nav')).display") == "none"
+    browser.ask("dispatchEvent(new Event('afterprint'))")
+    assert browser.ask(ink) == dark
+    for _ in range(100):
+        if browser.ask(widths) == wide:
+            break
+        time.sleep(0.1)
+    assert browser.ask(widths) == wide
+    assert browser.complaints() == []
 
 
 @pytest.mark.slow
@@ -384,7 +445,7 @@ def test_heat_death_and_full_links_are_seen(
     legend = "[...document.querySelectorAll('#timeline .legend li')].map(li => li.innerText)"
     wanted = {"held up on a link", "throttled by heat", "battery empty"}
     assert wanted <= set(browser.ask(legend))
-    assert "link full: those who share it take all of it" in browser.ask(legend)
+    assert "link full, or down" in browser.ask(legend)
     rows = "[...document.querySelectorAll('#plot-timeline .ytick text')].map(e => e.textContent)"
     assert "ap-north/airtime" in browser.ask(rows)
     assert "ap-north/airtime" in browser.ask("document.getElementById('timeline').innerText")

@@ -19,7 +19,8 @@ import pytest
 
 from hetsim.core.errors import HetsimError, Interrupted, SpecError
 from hetsim.study import campaign
-from hetsim.study.what_if import PAGE, POINTS, Asked, Means, resume, sweep
+from hetsim.study.errand import Means
+from hetsim.study.what_if import PAGE, POINTS, Asked, resume, sweep
 from hetsim.testing.world import TOPOLOGY
 
 CHEAP = ("cost_only=true", "stop.rounds=2")

@@ -43,6 +43,19 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def fits(browser: Browser, page: Path, width: int, theme: str, lines: int) -> None:
+    """The page fits, asks for nothing, complains about nothing and draws all that it holds."""
+    browser.open(page, width, theme)
+    assert browser.complaints() == []
+    assert browser.ask("document.documentElement.scrollWidth") <= width
+    assert browser.ask("document.title").endswith("· hetsim")
+    assert browser.ask("performance.getEntriesByType('resource').length") == 0
+    undrawn = "[...document.querySelectorAll('.plot')].filter(p => !p.querySelector('svg')).length"
+    assert browser.ask(undrawn) == 0
+    assert browser.ask(f"{LINES}.length") == lines
+    assert page.stat().st_size < 6e6
+
+
 def choose(browser: Browser, name: str, value: str) -> None:
     browser.ask(
         f"(s => {{ s.value = '{value}'; s.dispatchEvent(new Event('change')); }})"
@@ -56,15 +69,7 @@ def choose(browser: Browser, name: str, value: str) -> None:
 def test_it_fits_and_nothing_complains(
     browser: Browser, sweep: Path, width: int, theme: str
 ) -> None:
-    browser.open(sweep, width, theme)
-    assert browser.complaints() == []
-    assert browser.ask("document.documentElement.scrollWidth") <= width
-    assert browser.ask("document.title").endswith("· hetsim")
-    assert browser.ask("performance.getEntriesByType('resource').length") == 0
-    assert browser.ask(f"{LINES}.length") == 36, "a line for each point that has a result"
-    undrawn = "[...document.querySelectorAll('.plot')].filter(p => !p.querySelector('svg')).length"
-    assert browser.ask(undrawn) == 0
-    assert sweep.stat().st_size < 6e6
+    fits(browser, sweep, width, theme, lines=36)  # of the points that have a result
 
 
 @pytest.mark.slow

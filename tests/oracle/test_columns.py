@@ -25,11 +25,16 @@ PROFILES = (
 CELLS = {"street": ("wifi", 3), "mast": ("lte", 4), "new-mast": ("nr", 2), "desk": ("ethernet", 1)}
 
 
-def a_topology(seed: int, devices: int, cohort: int, **changes: str) -> str:
-    """Ten groups of random rates, ways, batteries, hours and shards."""
+def a_topology(seed: int, devices: int, cohort: int, *, weak: bool = False, **changes: Any) -> str:
+    """Ten groups of random rates, ways, batteries, hours and shards.
+
+    If they are `weak`, there are thirty, most of them with batteries of some joules, and hardly two
+    devices are alike: of those that are, any may be first.
+    """
+    profiles = PROFILES * 3 if weak else PROFILES
     draw = np.random.default_rng(seed)
     groups: list[str] = []
-    for number, profile in enumerate(PROFILES):
+    for number, profile in enumerate(profiles):
         cell = list(CELLS)[number % len(CELLS)]
         up, down = draw.uniform(1.0, 40.0, 2)
         latency = f', latency: "{draw.uniform(1.0, 90.0):.3f} ms"' if draw.random() < 0.5 else ""
@@ -38,16 +43,19 @@ def a_topology(seed: int, devices: int, cohort: int, **changes: str) -> str:
             battery = f'{{capacity: "{draw.uniform(2.0, 20.0):.3f} Wh", charge: '
             battery += f'"{draw.uniform(20.0, 100.0):.3f} %", model: linear'
             battery += ', charger: {power: "60 W"}}' if draw.random() < 0.4 else "}"
+        if weak and draw.random() < 0.8:
+            battery = f'{{capacity: "{10.0 ** draw.uniform(0.3, 1.5):.4f} J", model: linear}}'
         hours = ""
         if draw.random() < 0.5:
             edge = draw.uniform(20.0, 60.0)
             away = ("off", "sleep", "idle")[int(draw.integers(3))]
             hours = f', availability: {{name: windows, on: [["0 s", "{edge:.2f} s"], '
             hours += f'["{edge + 5:.2f} s", "90 s"]], period: "100 s", away: {away}}}'
-        few = f", data: {{samples: {draw.integers(2, 6)}}}" if draw.random() < 0.4 else ""
+        alike = draw.random() < 0.4 and not weak
+        few = f", data: {{samples: {draw.integers(2, 6)}}}" if alike else ""
         ambient = f', ambient: "{draw.uniform(5.0, 25.0):.2f} degC"'
         groups.append(
-            f"  - {{profile: {profile}, name: kind{number}, count: {devices // len(PROFILES)}, "
+            f"  - {{profile: {profile}, name: kind{number}, count: {devices // len(profiles)}, "
             f'link: {{to: {cell}, up: "{up:.4f} Mbit/s", down: "{down:.4f} Mbit/s"{latency}}}, '
             f"battery: {battery}{hours}{few}{ambient}}}"
         )
@@ -75,7 +83,7 @@ def a_topology(seed: int, devices: int, cohort: int, **changes: str) -> str:
     )  # fmt: skip
 
 
-def a_scenario(folder: Path, *given: Any, **changes: str) -> Scenario:
+def a_scenario(folder: Path, *given: Any, **changes: Any) -> Scenario:
     path = folder / "fleet.yaml"
     path.write_text(a_topology(*given, **changes))
     return resolve(load_topology(path))
@@ -167,6 +175,36 @@ def test_who_is_dropped_is_dropped_both_ways(pace: str, tmp_path: Path) -> None:
     assert together.summary["dropouts"][CAUSES[pace]] > 0
 
 
+PACES = (
+    "{name: sync}",
+    "{name: sync, at_once: 80}",
+    '{name: sync, deadline: "2 s"}',
+    "{name: over_selection, factor: 1.3}",
+    '{name: over_selection, factor: 1.5, deadline: "3 s"}',
+)
+
+
+@pytest.mark.parametrize("share", ["dcf", "airtime"])
+@pytest.mark.parametrize("pace", PACES)
+def test_batteries_run_empty_amid_a_round_both_ways(pace: str, share: str, tmp_path: Path) -> None:
+    """At work and in the air, in every kind of cell."""
+    path = tmp_path / "fleet.yaml"
+    method = "{name: fedavg, epochs: 4, batch: 4, lr: 0.05}"
+    task = "{data: {name: synthetic, train: 24000, test: 100, shape: [16]}, "
+    task += "model: {name: mlp, hidden: [200, 60]}, partition: {name: dirichlet, alpha: 0.3}}"
+    told = {"pace": pace, "method": method, "task": task, "stop": "{rounds: 4}"}
+    text = a_topology(8, 600, 240, weak=True, **told)
+    path.write_text(text.replace("technology: wifi", f"technology: wifi, share: {share}"))
+    together, apart = both_ways(resolve(load_topology(path)))
+    the_same(together, apart)
+    died = [span for span in together.spans if span.outcome == "battery"]
+    assert {"download", "train", "upload"} == {span.kind for span in died}
+    assert 0 < len(died) <= together.summary["dropouts"]["battery"]
+    assert sum(0.0 < span.progress < 1.0 for span in died if span.kind != "train") >= 5
+    dead = sorted(note.actor for note in apart.notes if note.cause == "battery")
+    assert sorted(note.actor for note in together.notes if note.cause == "battery") == dead
+
+
 def test_who_is_too_small_is_left_out_both_ways(tmp_path: Path) -> None:
     task = "{data: {name: digits, train: 1400}, model: {name: mlp, hidden: [600]}, partition: iid}"
     together, apart = both_ways(a_scenario(tmp_path, 3, 200, 300, task=task))
@@ -193,7 +231,7 @@ SINGULAR = {
 
 @pytest.mark.parametrize("why", SINGULAR)
 def test_what_columns_cannot_play_they_refuse(why: str, tmp_path: Path) -> None:
-    changes = dict(SINGULAR[why])
+    changes: dict[str, Any] = dict(SINGULAR[why])
     special = changes.pop("network", "")
     text = a_topology(1, 100, 20, **changes)
     match special:
@@ -228,7 +266,7 @@ def test_a_large_one_in_columns_unless_it_cannot_be(
     other = a_scenario(tmp_path, 1, 100, 20, governor="schedutil")
     told = other.play(other.lab()).played
     assert told == "device by device: the governor schedutil of kind0 changes clocks"
-    monkeypatch.setattr(playing, "_MOST", 60)
+    monkeypatch.setattr(playing, "ONE_BY_ONE", 60)
     with pytest.raises(HetsimError, match="schedutil of kind0 changes clocks") as refused:
         other.play(other.lab())
     assert "at most 60" in str(refused.value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,8 @@ from hetsim import screen
 from hetsim.cli import app
 from hetsim.core.errors import HetsimError
 from hetsim.core.trace import Progress
-from hetsim.spec.world import Scenario
+from hetsim.spec import check, world
+from hetsim.spec.world import Scenario, scenario
 from hetsim.testing.world import TOPOLOGY
 
 CHEAP = ("--cost-only", "--no-report")
@@ -123,6 +125,18 @@ def test_a_recorded_run_stands_in_for_learning(tiny: Path, out: Path) -> None:
     assert "cannot change a run that has begun" in refused.message
 
 
+def test_what_is_set_of_a_surrogate_holds_beside_the_option(tiny: Path, out: Path) -> None:
+    assert Ended("run", tiny, "--out", out, "-q", "--no-report").status == 0
+    other = ("run", tiny, "--surrogate", out, "--out", out.with_name("b"), "--no-report",
+             "--set", "method.lr=0.2")  # fmt: skip
+    refused = Ended(*other).message
+    [remedy] = re.findall(r"--set '(.*)'", refused)
+    assert remedy == "surrogate.despite=[method]"
+    told = one_object(Ended(*other, "--set", remedy, "--json"))
+    assert told["surrogate"]["unlike"] == ["method.lr"]
+    assert '"despite"' in Ended(*other, "--set", "surrogate.despiet=[method]").message
+
+
 def test_json_of_sweep(tiny: Path, out: Path) -> None:
     command = ("sweep", tiny, "--cost-only", "--grid", "seed=0,1", "--json")
     told = one_object(Ended(*command, "--out", out))
@@ -140,7 +154,7 @@ def test_json_of_sweep(tiny: Path, out: Path) -> None:
         (("--sample", "seed=0..9"), "Add --points N"),
         (("--grid", "sed=0,1"), 'Did you mean "seed"'),
         (("--grid", "seed=0,1", "--executor", "pol"), 'Did you mean "pool"'),
-        (("--grid", "seed=0,1", "--executor", "inline", "--jobs", "2"), "one point at a time"),
+        (("--grid", "seed=0,1", "--executor", "inline", "--jobs", "2"), "one run at a time"),
         ((), "no axis"),
     ],
 )
@@ -255,6 +269,34 @@ def test_the_answer_names_the_folder(tiny: Path, out: Path) -> None:
         assert question in ended.out
     assert out.name in ended.out
     assert ended.err == ""
+
+
+def test_the_answer_says_how_a_large_fleet_was_played(
+    tiny: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ("run", tiny, "--out", out, *CHEAP, "--force")
+    assert "Played" not in Ended(*command).out
+    monkeypatch.setattr(world, "MANY", 4)
+    monkeypatch.setattr(scenario, "MANY", 4)
+    told = " ".join(Ended(*command).out.split())
+    assert "Played device by device: the battery of phone is of the model voltage" in told
+
+
+def test_a_fleet_too_large_for_what_it_does_is_refused(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(check, "ONE_BY_ONE", 3)
+    learning = Ended("check", tiny)
+    assert learning.status == 2
+    assert "more than 3 devices are too many to learn" in learning.message
+    assert "--cost-only" in learning.message
+    assert Ended("check", tiny, "--cost-only").status == 0
+    monkeypatch.setattr(scenario, "MANY", 2)
+    monkeypatch.setattr(scenario, "ONE_BY_ONE", 3)
+    for verb in ("check", "run"):
+        refused = Ended(verb, tiny, "--cost-only")
+        assert refused.status == 1
+        assert "columns: the battery of phone is of the model voltage" in refused.message
 
 
 def test_default_folder_tells_runs_apart(

@@ -221,8 +221,8 @@ class Ray:
             raise SpecError(
                 f"cannot connect to the cluster at {self._address}: {_line(fault)}",
                 key=_KEY,
-                remedy="Mend RAY_ADDRESS (and RAY_AUTH_MODE, if the cluster asks for a token), or "
-                "unset it: then a cluster is started on this host.",
+                remedy="Mend RAY_ADDRESS (and set RAY_AUTH_MODE=token, if the cluster asks for "
+                "one), or unset it: then a cluster is started on this host.",
             ) from fault
 
     def _allowed(self) -> int:

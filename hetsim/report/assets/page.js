@@ -6,6 +6,8 @@
   const touch = matchMedia("(pointer: coarse)");
   const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
+  const printed = () => document.documentElement.classList.contains("print");
+
   // A colour in a figure is "$" and the name of a CSS variable, "/40" after it for 40 % of it.
   const colour = (name) => {
     const [base, share] = name.split("/"), value = css(base);
@@ -32,19 +34,25 @@
     return result;
   };
 
+  // A narrow diagram has room for brief names only.
+  const brief = (trace) => ({ ...trace, node: { ...trace.node, label: trace.node.customdata } });
+
   const draw = (place, { data, layout, zoom }) => {
+    if (place.clientWidth < 600) data = data.map((trace) => (trace.type === "sankey" ? brief(trace) : trace));
     const base = {
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", showlegend: false,
       font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: css("ink") },
       margin: { l: 8, r: 12, t: 12, b: 8 }, hovermode: "closest", dragmode: zoom && !touch.matches ? "zoom" : false,
       hoverlabel: { bgcolor: "$paper", bordercolor: "$muted", font: { color: "$ink" }, align: "left" },
     };
-    const plain = data.every((trace) => trace.type === "sankey") ? [] : ["xaxis", "yaxis"];
+    const flow = data.every((trace) => trace.type === "sankey"), plain = flow ? [] : ["xaxis", "yaxis"];
     for (const key of [...plain, ...Object.keys(layout)]) {
       if (/^[xy]axis\d*$/.test(key)) base[key] = axis();
     }
     if (zoom && !touch.matches) base.xaxis.fixedrange = false;
-    const config = { displayModeBar: false, scrollZoom: false, doubleClick: "reset" };
+    if (printed()) base.width = place.clientWidth;  // at once; otherwise figures follow their place
+    const still = flow && printed(); // a diagram that does not fade in
+    const config = { displayModeBar: false, scrollZoom: false, doubleClick: "reset", staticPlot: still };
     return Plotly.react(place, painted(data), painted(merged(base, layout)), config);
   };
 
@@ -58,7 +66,7 @@
   const rounds = document.getElementById("path-round");
   page.path?.rounds.forEach((round, i) => {
     const long = page.path.paths[i].reduce((sum, segment) => sum + segment[3], 0);
-    rounds.add(new Option(`round ${round}, ${Number(long.toPrecision(3))} ${page.path.unit}`, i));
+    rounds.add(new Option(`${round}, ${Number(long.toPrecision(3))} ${page.path.unit}`, i));
     rounds.value = page.path.longest;
   });
   const drawPath = () => {
@@ -93,7 +101,8 @@
   const chooser = document.getElementById("counter-node");
   const drawCounters = () => {
     if (!chooser) return;
-    const tracks = page.counters.nodes[chooser.value];
+    const tracks = page.counters.nodes[chooser.value], still = tracks[0].still.join("; ");
+    document.getElementById("counters-still").textContent = still && `Steady: ${still}.`;
     const gap = 0.1, high = (1 + gap) / tracks.length - gap;
     const layout = { xaxis: { title: { text: page.counters.time }, range: page.counters.range }, annotations: [] };
     const data = tracks.map((track, i) => {
@@ -169,6 +178,12 @@
     rounds.value = chosen;
     drawPath();
   });
+  document.getElementById("plot-timeline")?.on("plotly_click", ({ points }) => {
+    const name = page.timeline[points[0].y], chosen = [...(chooser?.options ?? [])].find(({ text }) => text === name);
+    if (!chosen) return;
+    chooser.value = chosen.value;
+    drawCounters();
+  });
   window.hetsim = { page, draw, css, dark };  // for the scripts of single pages
   // Figures follow their place, whatever changes it; the first report comes after the first layout.
   const places = new ResizeObserver((changes) => {
@@ -176,4 +191,8 @@
   });
   for (const place of document.querySelectorAll(".plot")) places.observe(place);
   dark.addEventListener("change", drawAll);
+  for (const event of ["beforeprint", "afterprint"]) addEventListener(event, () => {
+    document.documentElement.classList.toggle("print", event === "beforeprint");
+    drawAll();
+  });
 })();

@@ -7,11 +7,20 @@
   const byId = (id) => document.getElementById(id);
   const named = (result) => result.title + (result.unit ? `, ${result.unit}` : "");
 
+  // A goal far off all dots would press them into a corner: it is named at the edge, not drawn.
   const goal = (result, across) => {
     if (!result.limit) return [[], []];
     const { at, text } = result.limit;
+    const values = result.values.filter((value) => value !== null);
+    const low = Math.min(...values), high = Math.max(...values), near = Math.max(high - low, 0.1 * Math.abs(high));
+    if (at > high + near || at < low - near) {
+      const beyond = at > high;
+      const [sign, place] = across ? [beyond ? "→" : "←", { x: beyond ? 1 : 0, y: 0, xanchor: beyond ? "right" : "left", yanchor: "bottom" }]
+        : [beyond ? "↑" : "↓", { x: 1, y: beyond ? 1 : 0.06, xanchor: "right", yanchor: beyond ? "top" : "bottom" }];
+      return [[], [{ text: `${text} ${sign}`, showarrow: false, font: { color: "$target", size: 11 }, xref: "paper", yref: "paper", ...place }]];
+    }
     const ends = across ? { x0: at, x1: at, y0: 0, y1: 1, yref: "paper" } : { y0: at, y1: at, x0: 0, x1: 1, xref: "paper" };
-    const label = across ? { x: at, y: 1, yref: "paper", xanchor: "left", yanchor: "top", textangle: 90 }
+    const label = across ? { x: at, y: 1, yref: "paper", xanchor: "left", yanchor: "top", textangle: 90, xshift: -1 }
       : { y: at, x: 1, xref: "paper", xanchor: "right", yanchor: "bottom" };
     return [
       [{ type: "line", ...ends, line: { color: "$target", width: 1.5, dash: "dash" } }],

@@ -7,7 +7,7 @@
   const columns = Object.fromEntries([...sweep.axes, ...sweep.results].map((each) => [each.key, each]));
   const byId = (id) => document.getElementById(id);
   const named = (column) => column.title + (column.unit ? `, ${column.unit}` : "");
-  const shown = (column, value) => column.names ? column.names[value] ?? ""
+  const shown = (column, value, names = column.names) => names ? names[value] ?? ""
     : value === null ? "–" : value.toLocaleString("en", { maximumSignificantDigits: 4 });
 
   // From low to high; told apart on white and on black, and by those who see few colours.
@@ -96,7 +96,7 @@
       const ticks = [...new Set(column.values.filter((value) => value !== null))].sort((a, b) => a - b);
       const [low, high] = limits(column);
       const marks = ticks.length <= 8 ? ticks : [low, (low + high) / 2, high];
-      for (const mark of marks) svg.append(make("text", { x: x + 6, y: placed(column, mark) + 4 }, shown(column, mark)));
+      for (const mark of marks) svg.append(make("text", { x: x + 6, y: placed(column, mark) + 4 }, shown(column, mark, column.short)));
       svg.append(make("rect", { class: "kept", "data-axis": i, x: x - 8, width: 16, y: 0, height: 0 }), brush(i));
     });
     refresh();
@@ -115,7 +115,7 @@
       cell[0] += value;
       cell[1] += 1;
     });
-    const label = (column) => (value) => `${shown(column, value)} ${column.unit}`.trim();
+    const label = (column) => (value) => `${shown(column, value, column.short)} ${column.unit}`.trim();
     draw(byId("plot-map"), {
       data: [{
         type: "heatmap", x: xs.map(label(x)), y: ys.map(label(y)), colorscale: SCALE, xgap: 2, ygap: 2,

@@ -126,7 +126,8 @@ class Spatl:
     def build(self, tables: Tables, scale: str) -> Page:
         """The page."""
         every, some, fleet = (Scene(tables, name) for name in (_ALL, _SOME, EDGE))
-        signs = [*_signs(every), *_sooner(every), *_partial(some)]
+        slowly = _private(every)
+        signs = [*_signs(every, slowly), *_sooner(every, slowly), *_partial(some)]
         found = [*costs.targets(tables), *(sign.target for sign in signs)]
         return Page(
             title="SPATL",
@@ -156,14 +157,13 @@ class Spatl:
         )  # fmt: skip
 
 
-def _signs(scene: Scene) -> Iterator[Sign]:
+def _signs(scene: Scene, slowly: str) -> Iterator[Sign]:
     rounds = {
         way: {
             row["seed"]: float(row["rounds"]) for row in scene.table("goals", way) if row["reached"]
         }
         for way in scene.ways
     }
-    private = _private(scene)
     for ours in (SPATL, SCAFFOLD):
         for theirs in (FEDAVG, FEDNOVA):
             yield Sign(
@@ -171,7 +171,7 @@ def _signs(scene: Scene) -> Iterator[Sign]:
                 differences=less(rounds.get(theirs, {}), rounds.get(ours, {})),
                 holds=above,
                 unit="rounds",
-                cause=(private if ours == SPATL else _LOW) + _EQUALLY * (theirs == FEDNOVA),
+                cause=(slowly if ours == SPATL else _LOW) + _EQUALLY * (theirs == FEDNOVA),
             )
     yield Sign(
         what="Private predictors raise accuracy on clients' own labels",
@@ -189,7 +189,7 @@ def _private(scene: Scene) -> str:
     )
 
 
-def _sooner(scene: Scene) -> Iterator[Sign]:
+def _sooner(scene: Scene, slowly: str) -> Iterator[Sign]:
     """Signs at a goal that FedAvg sets; looked for after the runs had been seen."""
     theirs = _rounds_to_nearly(scene, FEDAVG)
     for ours in (SCAFFOLD, SHARED, SPATL):
@@ -200,7 +200,7 @@ def _sooner(scene: Scene) -> Iterator[Sign]:
             differences=gained,
             holds=above,
             unit="rounds",
-            cause=_private(scene) if ours == SPATL else tied if 0.0 in gained else "",
+            cause=slowly if ours == SPATL else tied if 0.0 in gained else "",
         )
     yield Sign(
         what=f"FedProx is at {_NEARLY:.0%} of FedAvg's last accuracy no sooner",

@@ -6,10 +6,11 @@ The same scenario can be played again and again.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -31,6 +32,7 @@ from hetsim.learn.store import MemoryStore, Store
 from hetsim.sim.columns import NotTraceable
 from hetsim.sim.fleet import Fleet
 from hetsim.sim.kernel import Kernel
+from hetsim.spec.check import ONE_BY_ONE
 from hetsim.spec.columns import population, roll
 from hetsim.spec.options import make
 from hetsim.spec.world import nodes
@@ -41,8 +43,8 @@ if TYPE_CHECKING:
 
 MANY = 2_000
 """Devices from which on a run that learns nothing is played in columns."""
-_MOST = 100_000
-"""Devices that are played one by one at most: as many take some minutes and gigabytes."""
+_FEW = 10
+"""Devices that are asked to see whether all can be played in columns."""
 
 
 class Scenario(Blueprint):
@@ -129,39 +131,72 @@ class Scenario(Blueprint):
             NotTraceable: columns were asked for and cannot be had.
             HetsimError: the fleet is too large to be played device by device, as it must be.
         """
-        devices = sum(group.count for group in self.spec.fleet)
-        told = f"{devices:,} devices, fewer than {MANY:,}"
-        if columns or (columns is None and self.spec.cost_only and devices >= MANY):
+        told = "" if columns else self._one_by_one()
+        if columns is False:
+            told = told or "asked for"
+        if not told:
             try:
                 trace = self._played(self.crowd(lab, progress=progress), lab)
-                trace.played = f"in columns: {devices:,} devices"
+                trace.played = f"in columns: {self.spec.devices:,} devices"
                 return trace
             except NotTraceable as reason:
                 if columns:
                     raise
                 told = reason.what
-        elif devices >= MANY:
-            told = "asked for" if self.spec.cost_only else "the run learns"
-        if devices > _MOST:
-            raise HetsimError(
-                f"{devices:,} devices cannot be played one by one, and not together either: "
-                f"{told}\n    Let all of them be alike in that, or simulate at most {_MOST:,}."
-            )
+        self._refuse_too_many(told)
         run = self.world(lab, journal=journal, causality=causality, progress=progress)
         trace = self._played(run, lab)
         trace.played = f"device by device: {told}"
         return trace
 
+    def trial(self) -> str:
+        """Why a run would be played device by device; empty if in columns.
+
+        A large fleet is laid out and a few of those who are there are asked once, so what happens
+        later is not foreseen.
+
+        Raises:
+            HetsimError: the fleet is too large to be played device by device, as it must be.
+        """
+        told = self._one_by_one()
+        if not told:
+            lab, chosen = self.lab(), self.selection()
+            few = replace(cast(Any, chosen), cohort=min(chosen.cohort, _FEW))
+            try:
+                self._end(self.crowd(lab, selection=few, stop=Stop(rounds=1, time=1.0)))
+            except NotTraceable as reason:
+                told = reason.what
+                self._refuse_too_many(told)
+            except HetsimError:
+                pass  # that nobody can take part is told by what a round asks of each
+        return told
+
+    def _one_by_one(self) -> str:
+        """Why columns are not even tried; empty if they are."""
+        if self.spec.devices < MANY:
+            return f"{self.spec.devices:,} devices, fewer than {MANY:,}"
+        return "" if self.spec.cost_only else "the run learns"
+
+    def _refuse_too_many(self, told: str) -> None:
+        if self.spec.devices > ONE_BY_ONE:
+            raise HetsimError(
+                f"{self.spec.devices:,} devices cannot be played in columns: {told}\n"
+                f"    Change that, or simulate at most {ONE_BY_ONE:,}, which are played one by one."
+            )
+
     def _played(self, run: Run, lab: Lab | CostOnlyLab) -> Trace:
         """A run played to its end."""
+        return self._finish(run, lab, self._end(run))
+
+    def _end(self, run: Run) -> Seconds:
+        """When a run ends, which it does by being played."""
         try:
-            end = run.kernel.run(self.method().server(run), nodes.SERVER)
+            return run.kernel.run(self.method().server(run), nodes.SERVER)
         except SpecError as fault:
             if fault.where:
                 raise
             where = self.spec.where("method")
             raise SpecError(fault.what, where=where, key="method", remedy=fault.remedy) from fault
-        return self._finish(run, lab, end)
 
     def world(
         self,
@@ -209,8 +244,9 @@ class Scenario(Blueprint):
         lab: Lab | CostOnlyLab,
         *,
         progress: Callable[[Progress], None] = lambda progress: None,
+        **terms: Any,
     ) -> Crowd:
-        """The same with the fleet in columns.
+        """The same with the fleet in columns; `terms` replace some of what a run is told.
 
         Raises:
             NotTraceable: columns know nothing of a part of it.
@@ -218,9 +254,9 @@ class Scenario(Blueprint):
         kernel = Kernel(Trace(), observer=lab.settle)
         server, gateways = nodes.server(self, kernel), nodes.gateways(self, kernel)
         self.wiring.lay(kernel)
-        listed = roll(self)
+        listed, told = roll(self), self._terms(progress) | terms
         fleet = Fleet(population(self, kernel, listed.samples), nodes.SERVER)
-        run = Crowd(kernel, lab, server, fleet=fleet, roll=listed, **self._terms(progress))
+        run = Crowd(kernel, lab, server, fleet=fleet, roll=listed, **told)
         run.gateways = gateways
         self._note_recording(kernel)
         return run

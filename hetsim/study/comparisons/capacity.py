@@ -7,8 +7,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from hetsim.study.errand import Means
 from hetsim.study.plan import Asked, plan
-from hetsim.study.what_if import Means
 
 
 def capacity(

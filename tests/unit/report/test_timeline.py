@@ -9,6 +9,8 @@ from hetsim.report import timeline
 from hetsim.report.excerpt import excerpt
 from tests.unit.report.synthetic import build
 
+_KINDS = ("train", "mean", "download", "upload")
+
 
 def test_a_small_run_is_drawn_whole(trace: Trace) -> None:
     shown = excerpt(trace)
@@ -59,7 +61,15 @@ def test_only_the_busiest_of_many_nodes_are_drawn_and_the_page_says_so() -> None
     trace.spans = [Span(0.0, 1.0 + n, f"n{n}", "train", 0.0, 0.0, "", n) for n in range(250)]
     shown = excerpt(trace)
     assert set(shown.actors) == {f"n{n}" for n in range(50, 250)}
-    assert "the 200 busiest of 250\u00a0nodes" in timeline.section(trace).body
+    assert "200 of 250\u00a0nodes, those that throttled" in timeline.section(trace).body
+
+
+def test_pipelined_work_is_seen_behind_its_transfer(trace: Trace) -> None:
+    bars = [part for part in timeline.figure(trace).data if "base" in part and "width" in part]
+    widths = {part["name"]: set(part["width"]) for part in bars if part["name"] in _KINDS}
+    assert widths == {"train": {0.72}, "mean": {0.72}, "download": {0.4}, "upload": {0.4}}
+    names = [part["name"] for part in bars]
+    assert max(map(names.index, ("train", "mean"))) < min(map(names.index, ("download", "upload")))
 
 
 def test_the_server_comes_first(trace: Trace) -> None:

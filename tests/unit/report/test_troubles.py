@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from hetsim.core.trace import Counter, Span, Trace
@@ -86,7 +88,7 @@ def test_a_link_is_full_from_when_to_when(trace: Trace) -> None:
 
 def test_saturated_links_are_named_with_their_times(trace: Trace) -> None:
     assert "full" not in timeline.figure(trace).legend
-    assert "Saturated links" not in timeline.section(trace).body
+    assert "Full links" not in timeline.section(trace).body
     trace.counters += [
         Counter(0.5, "cell/air", "saturated", 1.0), Counter(1.5, "cell/air", "saturated", 0.0)
     ]  # fmt: skip
@@ -94,8 +96,9 @@ def test_saturated_links_are_named_with_their_times(trace: Trace) -> None:
     [bars] = [part for part in figure.data if part["name"] == "link full"]
     assert bars["y"] == ["cell/air"]
     assert figure.layout["yaxis"]["categoryarray"][-1] == "cell/air"
-    body = timeline.section(trace).body.replace(SPACE, " ")
-    assert "<b>cell/air</b> 1.00 s in all, 1 time, the longest from 500 ms to 1.50 s" in body
+    table = timeline.section(trace).body.replace(SPACE, " ").split('aria-label="Full links"')[1]
+    cells = re.findall("<td[^>]*>([^<]*)</td>", table.split("</table>")[0])
+    assert cells == ["cell/air", "1.000", "&lt; 1 %", "1", "1.00 s", "500 ms"]
 
 
 def test_many_times_are_drawn_as_few_bars(trace: Trace) -> None:

@@ -16,9 +16,12 @@ from hetsim.sim import (
     _cell,
     _chargers,
     _hours,
+    _level,
+    _plan,
     _radios,
     _warmth,
     columns,
+    playing,
     population,
 )
 from hetsim.sim import fleet as fleets
@@ -29,7 +32,7 @@ from hetsim.sim.battery import BatteryPack
 from hetsim.sim.columns import Column, NotTraceable, Party
 from hetsim.sim.device import Profile, Radio
 from hetsim.sim.dvfs import Timing
-from hetsim.sim.fleet import Cell, Fleet, Phase, Population
+from hetsim.sim.fleet import Fleet
 from hetsim.sim.governors.performance import Performance
 from hetsim.sim.heat import Body, Trip
 from hetsim.sim.leg import Attachment
@@ -38,6 +41,8 @@ from hetsim.sim.network.ethernet import Ethernet
 from hetsim.sim.network.lte import Lte
 from hetsim.sim.network.wifi import Wifi
 from hetsim.sim.node import Node
+from hetsim.sim.playing import Phase
+from hetsim.sim.population import Cell, Population
 from hetsim.sim.presence import Presence
 from hetsim.sim.radio import RadioState, RadioStates
 from hetsim.sim.requests import (
@@ -519,18 +524,83 @@ def test_some_have_run_empty_and_so_does_the_kernel() -> None:
     np.testing.assert_allclose(used, 20.0, rtol=1e-12)
 
 
-def test_a_battery_that_would_not_last_is_for_the_kernel_and_nothing_has_changed() -> None:
-    case = a_case(2)
-    fleet = Fleet(case.people)
-    weak = np.flatnonzero(case.people.charge == 20.0)[:3]
+def weakened(case: Case, script: Any, seed: int, share: float = 0.6) -> Case:
+    """The same with batteries that mostly run empty on the way through the first script."""
+    rng, count = np.random.default_rng(seed), len(case.people)
+    fleet, (when, rows) = Fleet(replace(case.people, charge=np.full(count, 1e9))), case.rounds[0]
+    fleet.settle(rows, when)
+    before = np.sum([column[rows] for column in fleet.energy.values()], axis=0)
+    fleet.play(script, rows, when, when + case.deadline)
+    script_joules = np.sum([column[rows] for column in fleet.energy.values()], axis=0) - before
+    charge = case.people.charge.copy()
+    wanted = before + script_joules * rng.uniform(0.0, 1.3, len(rows))
+    weak = rng.random(len(rows)) < share
+    charge[rows[weak]] = wanted[weak]
+    return replace(case, people=replace(case.people, charge=charge))
 
-    async def trains_long(party: Party) -> None:
-        await Compute(node=party.id, cost=Cost(flops=1e12))
 
-    with pytest.raises(NotTraceable, match="would not last"):
-        fleet.play(trains_long, weak, 0.0)
-    assert not fleet.energy["idle"].any()
-    assert not fleet.since.any()
+def died_in(case: Case, script: Any = fedavg) -> list[str]:
+    """In steps of which kind batteries have run empty in the first round."""
+    fleet, (when, rows) = Fleet(case.people), case.rounds[0]
+    phases = fleet.play(script, rows, when, when + case.deadline)
+    dead = fleet.charge[rows] == 0.0
+    return [
+        phase.kind for phase in phases
+        for _ in range(int((dead & phase.begun & (phase.progress < 1.0)).sum()))
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("script", [fedavg, chatter])
+@pytest.mark.parametrize("deadline", [inf, 4.0])
+@pytest.mark.parametrize("seed", range(4))
+def test_batteries_run_empty_at_any_instant(script: Any, deadline: float, seed: int) -> None:
+    """In work, in rests, in messages; each leaves the air to the others."""
+    case = a_case(seed, count=260, asked=120)
+    rows = case.rounds[0][1]
+    case = replace(case, rounds=[(when, rows) for when in (5.0, 85.0, 165.0)], deadline=deadline)
+    case = weakened(case, script, seed)
+    the_same(case, script)
+    found = died_in(case, script)
+    kinds = {"download", "train", "upload"} if script is fedavg else {"upload", "wait"}
+    assert kinds <= set(found)
+    assert len(found) > 20
+
+
+def four_and_two() -> Population:
+    """Four devices in one cell, whose message takes 1 s alone, and two in another; 1 W idle."""
+    count, ones = 6, np.ones(6)
+    return Population(
+        profiles=[profile(domain((1e9, 1.0), flops_per_cycle=1.0), idle=1.0)],
+        kind=np.zeros(count, np.intp), cells=[Cell(latency=0.0)] * 2,
+        cell=np.array([0, 0, 0, 0, 1, 1]), up=SIZE * ones, down=SIZE * ones, transmit=ones,
+        receive=ones, charge=1e3 * ones, efficiency=ones, numbers={"samples": 30.0 * ones},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("joules", "replays", "dead"),
+    [
+        ((), 0, ()),
+        # in the air, one after the other: each is felt by those that remain
+        ((0.5, 1.0, 1.5), 3, (0.4, 0.4 + 0.375, 0.4 + 0.375 + 1 / 3)),
+        ((0.5, 0.5, 0.5), 1, (0.4, 0.4, 0.4)),  # at once
+        ((5.3, 5.5, 5.9), 1, (4.15, 4.25, 4.45)),  # at work: nobody feels it before an upload
+    ],
+)
+def test_a_cell_is_played_again_for_each_death_that_others_feel(
+    joules: tuple[float, ...], replays: int, dead: tuple[float, ...]
+) -> None:
+    """And no other cell is."""
+    people = four_and_two()
+    charge = people.charge.copy()
+    charge[: len(joules)] = joules
+    people = replace(people, charge=charge)
+    fleet = Fleet(people)
+    fleet.play(fedavg, np.arange(6), 0.0)
+    assert (fleet.flows, fleet.solves) == (12, 2 + replays)
+    assert fleet.since[: len(dead)] == pytest.approx(dead)
+    assert (fleet.charge == 0.0).sum() == len(joules)
+    the_same(Case(people, [(0.0, np.arange(6))]))
 
 
 def one_of(device: Profile) -> Population:
@@ -541,6 +611,23 @@ def one_of(device: Profile) -> Population:
         cell=np.zeros(1, np.intp), up=1e6 * one, down=1e6 * one, transmit=one, receive=one,
         charge=inf * one, efficiency=one,
     )  # fmt: skip
+
+
+def test_a_charged_battery_that_would_not_last_is_for_the_kernel_and_nothing_has_changed() -> None:
+    device = profile(domain((1e9, 4.0), flops_per_cycle=1.0), idle=2.0)
+    people = replace(
+        one_of(device), charge=np.array([30.0]), capacity=40.0, supplies=[(Charger(power=1.0),)],
+        supply=np.zeros(1, np.intp),
+    )  # fmt: skip
+    fleet = Fleet(people)
+
+    async def trains_long(party: Party) -> None:
+        await Compute(node=party.id, cost=Cost(flops=1e12))
+
+    with pytest.raises(NotTraceable, match="is charged and yet runs empty amid a script"):
+        fleet.play(trains_long, np.arange(1), 0.0)
+    assert not fleet.energy["idle"].any()
+    assert not fleet.since.any()
 
 
 def test_who_may_grow_too_warm_is_for_the_kernel() -> None:
@@ -753,7 +840,20 @@ def test_powers_of_columns_are_those_of_numbers() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", [_cell, _chargers, _hours, _radios, _warmth, columns, fleets, population]
+    "module",
+    [
+        _cell,
+        _chargers,
+        _hours,
+        _level,
+        _plan,
+        _radios,
+        _warmth,
+        columns,
+        fleets,
+        playing,
+        population,
+    ],
 )
 def test_no_vectorised_transcendental_function_decides_times_or_joules(module: Any) -> None:
     """They differ between processors in the last bit; so do products of matrices."""

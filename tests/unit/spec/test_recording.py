@@ -73,6 +73,37 @@ def test_it_stops_at_a_target_when_learning_would(recorded: Path) -> None:
     assert stopped.summary["rounds"] == learned.summary["rounds"] < ROUNDS
 
 
+def test_it_is_as_good_in_columns(recorded: Path) -> None:
+    """Rounds, stops, targets and notes are those of the same fleet played device by device."""
+    like = (
+        "governor=performance", "fleet[1].battery={charge: 50 %, model: linear}",
+        "network.links[0].bandwidth=1 Gbit/s", "report.targets=[0.2, 0.5]",
+        "network.links[1]={between: [lte-cell, switch], bandwidth: 1 Gbit/s, latency: 12 ms}",
+    )  # fmt: skip
+    accuracy = read(str(recorded), recorded).accuracy
+    for stop in ((), (f"stop.accuracy={accuracy[3]}",)):
+        scenario = costed(recorded, *like, *stop)
+        one, other = (scenario.play(scenario.lab(), columns=way) for way in (True, False))
+        assert one.played.startswith("in columns")
+        for key in ("accuracy", "loss"):
+            assert [row[key] for row in one.rounds] == [row[key] for row in other.rounds]
+        for key in ("rounds", "accuracy", "best_accuracy", "surrogate"):
+            assert one.summary[key] == other.summary[key]
+        for key in ("time_to", "energy_to"):
+            assert one.summary[key] == pytest.approx(other.summary[key], rel=1e-9)
+        assert [note for note in one.notes if note.cause == "surrogate"]
+        assert "surrogate, not learned" in render(one)
+        assert one.summary["rounds"] == (ROUNDS if not stop else 4)
+
+
+def test_many_differences_are_named_by_section(recorded: Path) -> None:
+    other = ("method={name: fedprox, epochs: 2, batch: 5, lr: 0.2, momentum: 0.5}",
+             "task.model={name: mlp, hidden: [4]}", "surrogate.despite=[method, task]")  # fmt: skip
+    told = play(costed(recorded, *other)).trace.summary
+    assert len(told["surrogate"]["unlike"]) > 6
+    assert "unlike in method, task)" in dict(answers(told))["How good"]
+
+
 def test_a_model_that_nobody_changes_gets_no_better(recorded: Path) -> None:
     told = play(costed(recorded, "pace.deadline=1 ms")).trace
     assert {row["participants"] - row["dropped"] for row in told.rounds} == {0}

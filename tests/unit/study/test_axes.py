@@ -7,7 +7,7 @@ import math
 import pytest
 
 from hetsim.core.errors import SpecError
-from hetsim.study.axes import Axes, Axis, Range, columns, grid, sample
+from hetsim.study.axes import Axes, Axis, Range, columns, grid, heads, sample
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,7 @@ from hetsim.study.axes import Axes, Axis, Range, columns, grid, sample
         ("pace={name: sync},{name: semi_sync, n: 3}", ("{name: sync}", "{name: semi_sync, n: 3}")),
         ("task.model.hidden=[16, 16],[32]", ("[16, 16]", "[32]")),
         ('name="a,b",c', ('"a,b"', "c")),
+        ("fleet[0].count=2..4", ("2", "3", "4")),
     ],
 )
 def test_commas_inside_a_value_do_not_part_it(text: str, values: tuple[str, ...]) -> None:
@@ -28,6 +29,21 @@ def test_commas_inside_a_value_do_not_part_it(text: str, values: tuple[str, ...]
 def test_a_grid_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(SpecError, match="--grid"):
         grid(text)
+
+
+@pytest.mark.parametrize("text", ["a=0.1..0.5", "a=1..5 s", "a=1..2000", "a=1..9 log"])
+def test_a_grid_has_no_range_but_of_some_whole_numbers(text: str) -> None:
+    with pytest.raises(SpecError, match="this range has no list") as caught:
+        grid(text)
+    assert "--sample a=LOW..HIGH --points N" in caught.value.remedy
+
+
+def test_heads_are_short_and_stay_apart() -> None:
+    keys = ["fleet[pi].count", "network.nodes.pi.count", "governor", "fleet[pi].link.technology"]
+    assert heads(keys) == [
+        "fleet[pi].count", "network.nodes\n.pi.count", "governor", "fleet[pi].link\n.technology",
+    ]  # fmt: skip
+    assert heads(keys[:1]) == ["pi"]
 
 
 def test_a_range_is_read_with_its_unit_and_its_scale() -> None:

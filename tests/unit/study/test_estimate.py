@@ -10,8 +10,10 @@ import pytest
 from rich.console import Console
 
 from hetsim import screen
+from hetsim.core.errors import HetsimError
 from hetsim.learn.lab import Lab
 from hetsim.spec.schema import list_topologies, load_topology
+from hetsim.spec.world import scenario as scenario_module
 from hetsim.study.estimate import Estimate
 from hetsim.study.simulate import Settings, simulate
 from hetsim.study.topology_page import look
@@ -20,6 +22,16 @@ from hetsim.testing.world import TOPOLOGY
 
 CALM = "fleet[1].battery=none"
 LEAVING = "fleet[0].availability={name: random, up: 1 h, down: 1 h}"
+MANY = (
+    "fleet[0].count=1999", "cost_only=true",
+    "task.data={name: synthetic, train: 4200, test: 20}",
+)  # fmt: skip
+LIKE = (
+    "governor=performance", "fleet[1].battery={charge: 50 %, model: linear}",
+    "network.links[0].bandwidth=1000 Gbit/s",
+    "network.links[1]={between: [lte-cell, switch], bandwidth: 1 Gbit/s, latency: 12 ms}",
+)  # fmt: skip
+"""A fleet that columns can hold."""
 HUBS = "gateways=[{profile: raspberry_pi_5, at: ap}]"
 
 
@@ -99,14 +111,60 @@ def test_nothing_that_is_not_learned_costs_anything() -> None:
 
 
 def test_a_large_fleet_is_told_from_a_device_of_each_kind() -> None:
-    data = "task.data={name: synthetic, train: 4200, test: 20}"
-    scenario = tiny("fleet[0].count=1999", "cost_only=true", data)
+    scenario = tiny(*MANY)
     found = Estimate(scenario)
     assert sum(kind.devices for kind in found.kinds) == found.devices == 2001
     assert len(found.kinds) < 10
-    assert found.in_columns
     every = {(member.place, client.samples): cost for member, client, cost in scenario.workload()}
     assert {(kind.member.place, kind.samples): kind.cost for kind in found.kinds} == every
+
+
+@pytest.mark.parametrize("change", ["", "governor=schedutil", "selection.name=round_robin",
+                                    "method.name=scaffold", "pace.name=fedbuff"])  # fmt: skip
+def test_whether_columns_can_hold_a_fleet_is_known_before(change: str) -> None:
+    scenario = tiny(*MANY, *LIKE, *([change] if change else []))
+    estimate = Estimate(scenario)
+    why = estimate.one_by_one
+    assert bool(why) == bool(change)
+    told = f"device by device: {why}" if change else "in columns: 2,001 devices"
+    assert scenario.play(scenario.lab()).played == told
+    assert (estimate.events.value == 3 * scenario.spec.stop.rounds) == (not change)
+
+
+def test_columns_take_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    together, apart = (Estimate(tiny(*MANY, *LIKE, *more)) for more in ([], ["pace=fedbuff"]))
+    for name in ("host_time", "memory", "files"):
+        assert together.figures[name].value < apart.figures[name].value, name
+    assert "in columns" in " ".join(look(together._scenario.spec).sheet().text)
+    told = " ".join(look(apart._scenario.spec).sheet().text)
+    assert "device by device, not in columns: the pace asks clients one by one." in told
+    monkeypatch.setattr(scenario_module, "ONE_BY_ONE", 2000)
+    with pytest.raises(HetsimError, match=r"one by one\n.*at most 2,000"):
+        look(apart._scenario.spec).sheet()
+
+
+def test_a_fleet_that_cannot_take_part_is_told_all_the_same() -> None:
+    small = [f"fleet[{group}].memory=1 kB" for group in range(3)]
+    sheet = look(tiny(*MANY, *LIKE, *small).spec).sheet()
+    assert "No device can hold what a round asks of it" in " ".join(sheet.text)
+
+
+def test_rounds_of_a_method_that_has_enough_by_itself() -> None:
+    estimate = Estimate(tiny(CALM, "method.name=fedstitch", "stop.rounds=20"))
+    assert estimate.asked.source.startswith("4 rounds of 3")
+    assert estimate.evaluations.value == 4
+    assert Estimate(tiny("method.name=fedstitch", "stop.rounds=2")).evaluations.value == 2
+
+
+def test_pre_training_is_part_of_the_work() -> None:
+    scenario = tiny(CALM, "method.name=finetune", "selection.cohort=4")
+    lab = scenario.lab()
+    assert isinstance(lab, Lab)
+    scenario.play(lab)
+    told = Estimate(scenario).work
+    assert "of pre-training" in told.source
+    assert told.value == pytest.approx(lab.computed, rel=0.02)
+    lab.close()
 
 
 def test_settings_of_the_host_do_not_matter() -> None:

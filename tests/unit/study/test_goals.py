@@ -74,5 +74,7 @@ def test_a_miss_is_a_share_of_the_limit_or_a_difference() -> None:
     assert goal("battery_end>=20 %").miss({"battery_end": None}) == -inf
     told = goal("time<=4 h").missed_by({"time": 18000.0}).replace("\u00a0", " ")
     assert told == "25 % above 4 h"
+    told = goal("time<=4 h").missed_by({"time": 10 * 14400.0}).replace("\u00a0", " ")
+    assert told == "10 times 4 h"
     told = goal("accuracy>=0.85").missed_by({"accuracy": 0.8})
     assert told == "5.0 points below 0.850"

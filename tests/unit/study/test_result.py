@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pandas as pd
 import pytest
 
-from hetsim.core.errors import SpecError
+import hetsim as hs
+from hetsim.core.errors import HetsimError, SpecError
 from hetsim.report import files
 from hetsim.report.drawn import Theme
 from hetsim.report.frames import Account, By
 from hetsim.study.simulate import Result
+from hetsim.testing import tiny
 from tests.unit.report.synthetic import build
 
 
@@ -125,3 +127,26 @@ def test_it_shows_itself_in_short() -> None:
     assert len(repr(run)) < 400
     assert "&lt;b&gt;iot" in run._repr_html_()
     assert "How many joules" in run._repr_html_()
+
+
+def test_a_finished_run_is_read_with_all_that_a_notebook_asks(tmp_path: Path) -> None:
+    made = hs.run(tiny("cost_only=true").spec, out=tmp_path / "run")
+    found = hs.read(str(tmp_path / "run"))
+    pd.testing.assert_frame_equal(found.rounds, made.rounds)
+    assert repr(found) == repr(made)
+    assert found.host["played"] == made.host["played"]
+    (tmp_path / "run" / "host.json").unlink()
+    assert hs.read(tmp_path / "run").host == {}
+    with pytest.raises(HetsimError, match="no summary"):
+        hs.read(tmp_path)
+
+
+@pytest.mark.parametrize("overrides", ["cost_only=true", {"cost_only": True}])
+def test_overrides_are_a_list(overrides: Any) -> None:
+    with pytest.raises(TypeError, match="list of texts"):
+        hs.run("iot_mix", overrides=overrides)
+
+
+def test_accuracy_is_drawn_against_time_or_joules(run: Result) -> None:
+    with pytest.raises(SpecError, match=r'no axis "money"(.|\n)*joules, time'):
+        run.plot_accuracy("money")  # pyright: ignore[reportArgumentType]
