@@ -14,7 +14,7 @@ from hetsim.cli import app
 @pytest.mark.parametrize(
     "name",
     [
-        "bofl", "ecofed", "fedhm", "fedlp", "fedstitch", "pacing", "physics", "spatl",
+        "bofl", "capacity", "ecofed", "fedhm", "fedlp", "fedstitch", "pacing", "physics", "spatl",
         "stragglers", "systems",
     ],
 )  # fmt: skip
