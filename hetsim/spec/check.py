@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NoReturn, get_args, get_origin
 
 from pydantic import ValidationError
@@ -231,11 +232,13 @@ def _fleet(spec: Spec) -> None:
         if devices > _MOST_DEVICES:
             what = f"the fleet has more than {_MOST_DEVICES} devices."
             fail(spec, what, "Make it smaller.", "fleet", index, "count")
-        if devices > ONE_BY_ONE and not spec.cost_only:
-            what = f"more than {ONE_BY_ONE:,} devices are too many to learn."
-            remedy = "Train nothing: --cost-only, or --surrogate RUN_DIR for an accuracy too."
-            fail(spec, what, remedy, "fleet", index, "count")
         known_node(spec, group.link.to, "fleet", index, "link", "to", many=True)
+    if devices > ONE_BY_ONE and not spec.cost_only:
+        counts = accumulate(group.count for group in spec.fleet)
+        index = next(index for index, count in enumerate(counts) if count > ONE_BY_ONE)
+        what = f"more than {ONE_BY_ONE:,} devices are too many to learn."
+        remedy = "Train nothing: --cost-only, or --surrogate RUN_DIR for an accuracy too."
+        fail(spec, what, remedy, "fleet", index, "count")
     find_profile(
         spec.server.profile,
         spec.origin.parent,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -27,4 +28,10 @@ def test_the_committed_page_follows_from_its_tables(name: str, repo: Path, tmp_p
     result = CliRunner().invoke(app, ["report", name, "--redraw", "--out", str(again)])
     assert result.exit_code == 0, result.output
     for path in sorted(committed.iterdir()):
-        assert (again / path.name).read_bytes() == path.read_bytes(), path.name
+        assert as_drawn(again / path.name) == as_drawn(path), path.name
+
+
+def as_drawn(path: Path) -> bytes:
+    """Content without names of clip paths: hashes of sizes that differ in digits nobody writes."""
+    content = path.read_bytes()
+    return re.sub(rb"\bp[0-9a-f]{10}\b", b"clip", content) if path.suffix == ".svg" else content
