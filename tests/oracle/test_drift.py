@@ -159,7 +159,7 @@ def scaffold(
         ((SMALL, SKEWED, "method.momentum=0.6", "method.strength=0.5", "method.server_lr=0.7"),
          {"momentum": 0.6, "strength": 0.5, "server_lr": 0.7}),
         ((LARGE, "method.lr=0.01"), {"lr": 0.01}),
-        ((NORMED, "method.server_lr=0.7", "method.lr=0.01"), {"server_lr": 0.7, "lr": 0.01}),
+        ((NORMED, "method.server_lr=0.7", "method.lr=0.001"), {"server_lr": 0.7, "lr": 0.001}),
         ((SKEWED, *SHORT), {"epochs": 160}),
     ],
 )  # fmt: skip
