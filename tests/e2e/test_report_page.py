@@ -185,19 +185,24 @@ def troubled() -> Trace:
     return trace
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("name", PAGES)
-def test_the_page_fits_and_the_browser_has_no_complaint(
-    browser: Browser, pages: dict[str, Path], name: str, width: int
-) -> None:
-    browser.open(pages[name], width, "light")
+def sound(browser: Browser, page: Path, width: int, theme: str) -> None:
+    """The page fits, asks for nothing, complains about nothing and draws every figure."""
+    browser.open(page, width, theme)
     assert browser.complaints() == []
     assert browser.ask("document.documentElement.scrollWidth") <= width
     assert browser.ask("document.title").endswith("· hetsim")
     assert browser.ask("performance.getEntriesByType('resource').length") == 0
     undrawn = "[...document.querySelectorAll('.plot')].filter(p => !p.querySelector('svg')).length"
     assert browser.ask(undrawn) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("name", PAGES)
+def test_the_page_fits_and_the_browser_has_no_complaint(
+    browser: Browser, pages: dict[str, Path], name: str, width: int
+) -> None:
+    sound(browser, pages[name], width, "light")
     wide = "[...document.querySelectorAll('.plot svg')].filter(s => s.clientWidth > innerWidth)"
     assert browser.ask(f"{wide}.length") == 0
 

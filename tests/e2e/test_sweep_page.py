@@ -9,7 +9,7 @@ import pytest
 
 from hetsim.report import sweep_page
 from tests.e2e import test_report_page
-from tests.e2e.test_report_page import Browser
+from tests.e2e.test_report_page import Browser, sound
 
 browser = test_report_page.browser
 EVIL = "<img src=x onerror=document.title='broken'>"
@@ -44,14 +44,8 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def fits(browser: Browser, page: Path, width: int, theme: str, lines: int) -> None:
-    """The page fits, asks for nothing, complains about nothing and draws all that it holds."""
-    browser.open(page, width, theme)
-    assert browser.complaints() == []
-    assert browser.ask("document.documentElement.scrollWidth") <= width
-    assert browser.ask("document.title").endswith("· hetsim")
-    assert browser.ask("performance.getEntriesByType('resource').length") == 0
-    undrawn = "[...document.querySelectorAll('.plot')].filter(p => !p.querySelector('svg')).length"
-    assert browser.ask(undrawn) == 0
+    """The page is sound, small, and draws all that it holds."""
+    sound(browser, page, width, theme)
     assert browser.ask(f"{LINES}.length") == lines
     assert page.stat().st_size < 6e6
 
